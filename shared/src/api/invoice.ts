@@ -1,0 +1,118 @@
+/** Invoices, credit and debit notes over HTTP. All amounts in minor units of `currency`. */
+import { z } from 'zod';
+import { AgentKind } from '../domain/agent-kind.ts';
+import { AccountId, AgreementId, InvoiceId, OrganisationId, SiteId } from '../domain/id.ts';
+import { Instant } from '../domain/instant.ts';
+import { Currency, Decimal } from '../domain/money.ts';
+import { Month } from '../domain/month.ts';
+
+export const InvoiceKind = z.enum(['invoice', 'credit-note', 'debit-note']);
+export type InvoiceKind = z.infer<typeof InvoiceKind>;
+
+/** Where a line's quantity came from: the site's signed report, or the aggregator's own count until it arrives. */
+export const LineBasis = z.enum(['report', 'estimate']);
+export type LineBasis = z.infer<typeof LineBasis>;
+
+/**
+ * One line: a site and a kind. On a note `quantity` is the change against what was billed (negative on credit), and
+ * `basis` says what the new figure rests on.
+ */
+export const InvoiceLine = z.object({
+  /** Counted from 1 within the document. */
+  number: z.int().positive(),
+  mspId: OrganisationId,
+  mspName: z.string(),
+  accountId: AccountId,
+  accountName: z.string(),
+  siteId: SiteId,
+  siteName: z.string(),
+  month: Month,
+  kind: AgentKind,
+  quantity: z.int(),
+  unitPriceMinor: z.int().nonnegative(),
+  netMinor: z.int(),
+  basis: LineBasis,
+  /** Revision of the report the figure rests on; null for an estimate. */
+  revision: z.int().positive().nullable(),
+});
+export type InvoiceLine = z.infer<typeof InvoiceLine>;
+
+export const Invoice = z.object({
+  id: InvoiceId,
+  kind: InvoiceKind,
+  state: z.enum(['draft', 'finalised']),
+  /** Gapless per seller and series; null while a draft. */
+  number: z.string().nullable(),
+  sellerId: OrganisationId,
+  buyerId: OrganisationId,
+  /** Names as they stood when the document was made. */
+  sellerName: z.string(),
+  buyerName: z.string(),
+  agreementId: AgreementId,
+  month: Month,
+  currency: Currency,
+  netMinor: z.int(),
+  taxRatePercent: Decimal,
+  taxMinor: z.int(),
+  grossMinor: z.int(),
+  /** The invoice a note corrects. */
+  refersToId: InvoiceId.nullable(),
+  refersToNumber: z.string().nullable(),
+  createdAt: Instant,
+  finalisedAt: Instant.nullable(),
+  /** Calendar day, in the agreement's zone. */
+  dueOn: z.string().nullable(),
+  /** Sites whose report is missing: billed by estimate, or waited for. */
+  missingReports: z.int().nonnegative(),
+});
+export type Invoice = z.infer<typeof Invoice>;
+
+export const InvoiceDetail = Invoice.extend({ lines: z.array(InvoiceLine) });
+export type InvoiceDetail = z.infer<typeof InvoiceDetail>;
+
+/** Why a line says what it says: who stood deployed at the peak, and since when. */
+export const LineEvidence = z.object({
+  line: InvoiceLine,
+  period: z.object({ start: Instant, end: Instant }),
+  /** Instant of the peak; null when it is zero. */
+  peakAt: Instant.nullable(),
+  peak: z.int().nonnegative(),
+  endpoints: z.array(
+    z.object({
+      endpointId: z.string(),
+      hostName: z.string(),
+      machineId: z.string(),
+      deployedAt: Instant,
+      removedAt: Instant.nullable(),
+      /** Number of the ledger entry that deployed it. */
+      deployedSeq: z.int().positive(),
+    }),
+  ),
+  /** The signed entry the figure rests on; null for an estimate. */
+  report: z.object({ seq: z.int().positive(), hash: z.string(), revision: z.int().positive(), signature: z.string(), publicKey: z.string() }).nullable(),
+});
+export type LineEvidence = z.infer<typeof LineEvidence>;
+
+/** POST closes: closes a month for the agreements in which the caller sells. */
+export const CloseRequest = z.object({
+  month: Month,
+  /** Finalise without the sites whose report is missing, also where the agreement says `hold`; a debit note bills them later. */
+  withoutMissing: z.boolean().default(false),
+});
+export type CloseRequest = z.infer<typeof CloseRequest>;
+
+export const CloseResult = z.object({
+  month: Month,
+  edges: z.array(
+    z.object({
+      agreementId: AgreementId,
+      buyerId: OrganisationId,
+      buyerName: z.string(),
+      outcome: z.enum(['finalised', 'held', 'unchanged', 'credited', 'debited', 'nothing-to-bill']),
+      invoiceId: InvoiceId.nullable(),
+      number: z.string().nullable(),
+      missingSites: z.array(z.object({ siteId: SiteId, siteName: z.string() })).max(500),
+    }),
+  ),
+});
+export type CloseResult = z.infer<typeof CloseResult>;

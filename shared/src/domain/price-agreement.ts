@@ -1,0 +1,31 @@
+/** Price agreements: programme, prices, currency and terms between a seller and a buyer (domain text, sections 1 and 7). */
+import { z } from 'zod';
+import { Currency, Decimal, MoneyMinor } from './money.ts';
+import { Month } from './month.ts';
+import { TimeZone } from './time-zone.ts';
+
+/** The rules by which usage turns into money. One so far; an unknown one is refused, never guessed. */
+export const Programme = z.enum(['metered-peak']);
+export type Programme = z.infer<typeof Programme>;
+
+/** How a month with a missing report is billed: wait for it, or bill the aggregator's count and true it up. */
+export const MissingReportPolicy = z.enum(['hold', 'estimate']);
+export type MissingReportPolicy = z.infer<typeof MissingReportPolicy>;
+
+/** The terms of a price agreement; who sells to whom stands beside them. All prices net, in minor units of `currency`. */
+export const AgreementTerms = z.object({
+  programme: Programme,
+  currency: Currency,
+  /** Price of one agent for one month, minor units. */
+  serverUnitPriceMinor: MoneyMinor.nonnegative(),
+  workstationUnitPriceMinor: MoneyMinor.nonnegative(),
+  /** Per cent as an exact decimal: '22', '7.7'. Zero is written, never assumed. */
+  taxRatePercent: Decimal,
+  paymentTermDays: z.int().min(0).max(365),
+  /** Zone of the billing month (domain text, section 7). */
+  timeZone: TimeZone,
+  missingReportPolicy: MissingReportPolicy,
+  /** First month billed under these terms. A later agreement of the same edge takes over from its own first month. */
+  validFrom: Month,
+});
+export type AgreementTerms = z.infer<typeof AgreementTerms>;

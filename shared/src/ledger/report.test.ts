@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { monthPeriod } from '../domain/month.ts';
+import type { DeployedInterval } from '../metering/interval.ts';
+import { generateSigningKey, nodeDigest, nodeVerifier, signerFromPem } from '../node/crypto.ts';
+import { DeployedAgentsReport, isSignedBy, recountReport, type ReportFacts, sealReport } from './report.ts';
+
+const { privateKeyPem, publicKey } = generateSigningKey();
+const signer = signerFromPem(privateKeyPem);
+const ep = (letter: string): string => `ep_${letter.repeat(20)}`;
+
+const facts: ReportFacts = {
+  siteId: `site_${'a'.repeat(20)}`,
+  siteName: 'Trieste, harbour',
+  month: '2026-03',
+  timeZone: 'Europe/Rome',
+  period: monthPeriod('2026-03', 'Europe/Rome'),
+  revision: 1,
+  activeAtClose: { server: 1, workstation: 0 },
+  upTo: { seq: 7, hash: 'ab'.repeat(32) },
+  exclusions: [],
+  sealedAt: '2026-03-31T22:00:01.000Z',
+};
+const intervals: DeployedInterval[] = [
+  { endpoint: ep('a'), kind: 'server', deployedAt: '2026-02-01T00:00:00.000Z', removedAt: null },
+  { endpoint: ep('b'), kind: 'server', deployedAt: '2026-03-10T00:00:00.000Z', removedAt: '2026-03-11T00:00:00.000Z' },
+  { endpoint: ep('c'), kind: 'workstation', deployedAt: '2026-03-31T22:00:00.000Z', removedAt: null },
+];
+const report = sealReport(facts, intervals, nodeDigest, signer);
+
+describe('a sealed report', () => {
+  it('has the form of one, the peaks of its intervals, and their witness', () => {
+    expect(DeployedAgentsReport.parse(report)).toEqual(report);
+    expect(report.peaks.server).toEqual({ peak: 2, at: '2026-03-10T00:00:00.000Z', endpoints: [ep('a'), ep('b')] });
+    expect(report.peaks.workstation).toEqual({ peak: 0, at: null, endpoints: [] });
+  });
+
+  it('bears the signature of its site and of no other', () => {
+    expect(isSignedBy(report, publicKey, nodeVerifier)).toBe(true);
+    expect(isSignedBy(report, generateSigningKey().publicKey, nodeVerifier)).toBe(false);
+  });
+
+  it.each([
+    ['a peak', { ...report, peaks: { ...report.peaks, server: { ...report.peaks.server, peak: 1 } } }],
+    ['the month', { ...report, month: '2026-04' }],
+    ['the site', { ...report, siteName: 'Trieste' }],
+    ['the revision', { ...report, revision: 2 }],
+    ['an exclusion', { ...report, exclusions: [{ endpointId: ep('a'), reason: 'none' }] }],
+  ])('loses its signature when %s is changed', (_what, changed) => {
+    expect(isSignedBy(changed, publicKey, nodeVerifier)).toBe(false);
+  });
+
+  it('recounts to the same from the same intervals, also when later ones are known', () => {
+    expect(recountReport(report, intervals, nodeDigest)).toEqual([]);
+    const later = intervals.map((interval) => (interval.endpoint === ep('a') ? { ...interval, removedAt: '2026-05-01T00:00:00.000Z' } : interval));
+    expect(recountReport(report, later, nodeDigest)).toEqual([]);
+  });
+
+  it('names what differs when an interval is missing', () => {
+    expect(recountReport(report, intervals.slice(1), nodeDigest).map(({ field }) => field)).toEqual(['peaks.server', 'evidenceHash', 'evidence']);
+  });
+
+  it('leaves excluded endpoints out of a correction', () => {
+    const corrected = sealReport({ ...facts, revision: 2, exclusions: [{ endpointId: ep('b'), reason: 'the same machine twice' }] }, intervals, nodeDigest, signer);
+    expect(corrected.peaks.server).toEqual({ peak: 1, at: facts.period.start, endpoints: [ep('a')] });
+    expect(recountReport(corrected, intervals, nodeDigest)).toEqual([]);
+  });
+});
