@@ -5,6 +5,7 @@ import { AccountId, AgreementId, InvoiceId, OrganisationId, SiteId } from '../do
 import { Instant } from '../domain/instant.ts';
 import { Currency, Decimal } from '../domain/money.ts';
 import { Month } from '../domain/month.ts';
+import { MissingReportPolicy } from '../domain/price-agreement.ts';
 
 export const InvoiceKind = z.enum(['invoice', 'credit-note', 'debit-note']);
 export type InvoiceKind = z.infer<typeof InvoiceKind>;
@@ -88,6 +89,8 @@ export const LineEvidence = z.object({
       deployedSeq: z.int().positive(),
     }),
   ),
+  /** Where the report's witness and the ledger held here do not name the same endpoints; null where they agree. */
+  difference: z.object({ onlyReported: z.array(z.string()), onlyHeld: z.array(z.string()) }).nullable(),
   /** The signed entry the figure rests on; null for an estimate. */
   report: z.object({ seq: z.int().positive(), hash: z.string(), revision: z.int().positive(), signature: z.string(), publicKey: z.string() }).nullable(),
 });
@@ -101,18 +104,32 @@ export const CloseRequest = z.object({
 });
 export type CloseRequest = z.infer<typeof CloseRequest>;
 
-export const CloseResult = z.object({
-  month: Month,
-  edges: z.array(
-    z.object({
-      agreementId: AgreementId,
-      buyerId: OrganisationId,
-      buyerName: z.string(),
-      outcome: z.enum(['finalised', 'held', 'unchanged', 'credited', 'debited', 'nothing-to-bill']),
-      invoiceId: InvoiceId.nullable(),
-      number: z.string().nullable(),
-      missingSites: z.array(z.object({ siteId: SiteId, siteName: z.string() })).max(500),
-    }),
-  ),
+/** Most sites that a close names as missing on one edge; `missingCount` tells all. */
+export const missingSitesMax = 500;
+
+const ClosedEdge = z.object({
+  agreementId: AgreementId,
+  buyerId: OrganisationId,
+  buyerName: z.string(),
+  /**
+   * `held`: a draft waits for missing reports. `unchanged`: what was billed still stands. `not-over`: the month still runs
+   * at a site of this buyer; nothing was done.
+   */
+  outcome: z.enum(['finalised', 'held', 'unchanged', 'credited', 'debited', 'nothing-to-bill', 'not-over']),
+  missingReportPolicy: MissingReportPolicy,
+  /** The document that was made, or the invoice that still stands. */
+  invoiceId: InvoiceId.nullable(),
+  number: z.string().nullable(),
+  missingCount: z.int().nonnegative(),
+  missingSites: z.array(z.object({ siteId: SiteId, siteName: z.string() })).max(missingSitesMax),
 });
+
+export const CloseResult = z.object({ month: Month, edges: z.array(ClosedEdge) });
 export type CloseResult = z.infer<typeof CloseResult>;
+
+/** What closing would do now: the same outcomes, and the net amount of the document it would make, in minor units. */
+export const ClosePreview = z.object({
+  month: Month,
+  edges: z.array(ClosedEdge.extend({ currency: Currency, netMinor: z.int().nullable() })),
+});
+export type ClosePreview = z.infer<typeof ClosePreview>;

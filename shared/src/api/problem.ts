@@ -1,6 +1,8 @@
 /** Problems as HTTP says them (RFC 9457). `code` is stable; `title` and `detail` are for people. */
 import { z } from 'zod';
 
+export const problemMediaType = 'application/problem+json';
+
 export const Problem = z.object({
   type: z.string(),
   title: z.string(),

@@ -1,6 +1,6 @@
 /** Price agreements: programme, prices, currency and terms between a seller and a buyer (domain text, sections 1 and 7). */
 import { z } from 'zod';
-import { Currency, Decimal, MoneyMinor } from './money.ts';
+import { Currency, Decimal, exact, MoneyMinor } from './money.ts';
 import { Month } from './month.ts';
 import { TimeZone } from './time-zone.ts';
 
@@ -12,15 +12,28 @@ export type Programme = z.infer<typeof Programme>;
 export const MissingReportPolicy = z.enum(['hold', 'estimate']);
 export type MissingReportPolicy = z.infer<typeof MissingReportPolicy>;
 
+/**
+ * Highest price of one agent for one month, in minor units: a million of a currency with two decimals. At this price 50 million
+ * agents still make an amount that is exact.
+ */
+export const unitPriceMinorMax = 100_000_000;
+
+const UnitPriceMinor = MoneyMinor.nonnegative().max(unitPriceMinorMax);
+
+/** Per cent as an exact decimal from '0' to '100': '22', '7.7'. */
+const TaxRatePercent = Decimal.refine((rate) => rate.length < 20 && exact(rate).gte(exact(0n)) && exact(rate).lte(exact(100n)), {
+  error: 'must be between 0 and 100 per cent',
+});
+
 /** The terms of a price agreement; who sells to whom stands beside them. All prices net, in minor units of `currency`. */
 export const AgreementTerms = z.object({
   programme: Programme,
   currency: Currency,
   /** Price of one agent for one month, minor units. */
-  serverUnitPriceMinor: MoneyMinor.nonnegative(),
-  workstationUnitPriceMinor: MoneyMinor.nonnegative(),
-  /** Per cent as an exact decimal: '22', '7.7'. Zero is written, never assumed. */
-  taxRatePercent: Decimal,
+  serverUnitPriceMinor: UnitPriceMinor,
+  workstationUnitPriceMinor: UnitPriceMinor,
+  /** Zero is written, never assumed. */
+  taxRatePercent: TaxRatePercent,
   paymentTermDays: z.int().min(0).max(365),
   /** Zone of the billing month (domain text, section 7). */
   timeZone: TimeZone,

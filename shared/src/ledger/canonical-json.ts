@@ -3,8 +3,6 @@
  * Owns nothing but the form; hashing is `chain.ts`.
  */
 
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
-
 /** Deepest nesting accepted; deeper input is refused rather than left to overflow the stack. */
 export const jsonDepthMax = 64;
 

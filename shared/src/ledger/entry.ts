@@ -13,7 +13,6 @@ import { Product } from '../domain/product.ts';
 import { KeyState } from '../domain/product-key.ts';
 import { SiteSettings } from '../domain/site-settings.ts';
 import { TimeZone } from '../domain/time-zone.ts';
-import type { JsonValue } from './canonical-json.ts';
 import { Hash, PublicKey } from './crypto.ts';
 import { DeployedAgentsReport } from './report.ts';
 
@@ -25,7 +24,7 @@ export const LedgerEntry = z.object({
   seq: z.int().positive(),
   at: Instant,
   kind: z.string().regex(/^[a-z][a-z-]{0,40}$/),
-  body: z.record(z.string(), z.custom<JsonValue>()),
+  body: z.record(z.string(), z.unknown()),
   prev: Hash,
 });
 export type LedgerEntry = z.infer<typeof LedgerEntry>;
