@@ -1,5 +1,5 @@
 /** Price agreements over HTTP. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AgreementId, OrganisationId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
 import { AgreementTerms } from '../domain/price-agreement.ts';

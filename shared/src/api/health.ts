@@ -1,6 +1,5 @@
-/** Whether a node of the aggregator lives and can work. */
+/** That a node of the aggregator lives and can work. One that cannot answers 503 with a problem. */
 import { z } from 'zod';
 
-/** `unavailable`: the program runs but its store does not answer, or it is stopping. */
-export const Health = z.object({ status: z.enum(['ok', 'unavailable']), version: z.string() });
+export const Health = z.object({ status: z.literal('ok'), version: z.string() });
 export type Health = z.infer<typeof Health>;

@@ -92,7 +92,15 @@ export const LineEvidence = z.object({
   /** Where the report's witness and the ledger held here do not name the same endpoints; null where they agree. */
   difference: z.object({ onlyReported: z.array(z.string()), onlyHeld: z.array(z.string()) }).nullable(),
   /** The signed entry the figure rests on; null for an estimate. */
-  report: z.object({ seq: z.int().positive(), hash: z.string(), revision: z.int().positive(), signature: z.string(), publicKey: z.string() }).nullable(),
+  report: z
+    .object({
+      seq: z.int().positive(),
+      hash: z.string(),
+      revision: z.int().positive(),
+      signature: z.string(),
+      publicKey: z.string(),
+    })
+    .nullable(),
 });
 export type LineEvidence = z.infer<typeof LineEvidence>;
 

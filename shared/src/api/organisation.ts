@@ -23,7 +23,13 @@ export const Organisation = z.object({
 });
 export type Organisation = z.infer<typeof Organisation>;
 
-export const OrganisationDraft = Organisation.pick({ name: true, country: true, currency: true, taxId: true, addressLines: true }).extend({
+export const OrganisationDraft = Organisation.pick({
+  name: true,
+  country: true,
+  currency: true,
+  taxId: true,
+  addressLines: true,
+}).extend({
   kind: z.enum(['distributor', 'msp']),
   parentId: OrganisationId,
 });

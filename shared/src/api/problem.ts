@@ -12,6 +12,9 @@ export const Problem = z.object({
   /** What to do about it. */
   hint: z.string().optional(),
   /** Where in the request the fault lies, one row a field. */
-  errors: z.array(z.object({ field: z.string(), message: z.string() })).max(100).optional(),
+  errors: z
+    .array(z.object({ field: z.string(), message: z.string() }))
+    .max(100)
+    .optional(),
 });
 export type Problem = z.infer<typeof Problem>;

@@ -31,6 +31,22 @@ export const ReportRow = z.object({
 });
 export type ReportRow = z.infer<typeof ReportRow>;
 
-/** All of one report: the row, the signed report of the latest revision, and the number of revisions. */
-export const ReportDetail = ReportRow.extend({ report: DeployedAgentsReport.nullable() });
+/** One revision of a report as it was received: the sealed one is 1, each correction adds 1. */
+export const ReportRevision = z.object({
+  revision: z.int().positive(),
+  /** The ledger entry that brought it. */
+  seq: z.int().positive(),
+  hash: z.string(),
+  /** Whether the figures are those of the aggregator's own count. */
+  agreeing: z.boolean(),
+  receivedAt: Instant,
+  reported: KindCounts,
+});
+export type ReportRevision = z.infer<typeof ReportRevision>;
+
+/** All of one report: the row, the signed report of the latest revision, and every revision, oldest first. */
+export const ReportDetail = ReportRow.extend({
+  report: DeployedAgentsReport.nullable(),
+  revisions: z.array(ReportRevision),
+});
 export type ReportDetail = z.infer<typeof ReportDetail>;

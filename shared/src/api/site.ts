@@ -38,7 +38,9 @@ export type Site = z.infer<typeof Site>;
 export const SiteView = Site.extend({ connected: z.boolean() });
 export type SiteView = z.infer<typeof SiteView>;
 
-export const SiteDraft = Site.pick({ accountId: true, name: true, timeZone: true, note: true }).extend({ settings: SiteSettings.optional() });
+export const SiteDraft = Site.pick({ accountId: true, name: true, timeZone: true, note: true }).extend({
+  settings: SiteSettings.optional(),
+});
 export type SiteDraft = z.infer<typeof SiteDraft>;
 
 export const SiteChange = z.object({ settings: SiteSettings.optional(), note: Note.optional() });

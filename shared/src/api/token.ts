@@ -28,7 +28,10 @@ export const EnrolmentTokenDraft = z
     usesMax: z.int().min(1).max(enrolmentTokenUsesMax).default(1),
     validHours: z.int().min(1).max(enrolmentTokenHoursMax).default(72),
   })
-  .refine((draft) => (draft.siteId === undefined) !== (draft.accountId === undefined), 'give either siteId or accountId')
+  .refine(
+    (draft) => (draft.siteId === undefined) !== (draft.accountId === undefined),
+    'give either siteId or accountId',
+  )
   .refine((draft) => draft.siteId === undefined || draft.usesMax === 1, 'a token for one site has one use');
 export type EnrolmentTokenDraft = z.infer<typeof EnrolmentTokenDraft>;
 
@@ -46,7 +49,11 @@ export const ApiToken = z.object({
 });
 export type ApiToken = z.infer<typeof ApiToken>;
 
-export const ApiTokenDraft = z.object({ organisationId: OrganisationId, name: Name, validDays: z.int().min(1).max(3650).optional() });
+export const ApiTokenDraft = z.object({
+  organisationId: OrganisationId,
+  name: Name,
+  validDays: z.int().min(1).max(3650).optional(),
+});
 export type ApiTokenDraft = z.infer<typeof ApiTokenDraft>;
 
 export const NewApiToken = ApiToken.extend({ token: z.string() });

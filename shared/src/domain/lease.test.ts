@@ -20,7 +20,9 @@ describe('the stages of a lease', () => {
 
   it('begin in order also for a lease too short to divide evenly', () => {
     const short = { issuedAt: '2026-03-01T00:00:00.000Z', until: '2026-03-01T00:00:00.003Z' };
-    const begins = (['active', 'warning', 'restricted', 'disabled-offline'] as const).map((stage) => stageBeginsAt(short, stage));
+    const begins = (['active', 'warning', 'restricted', 'disabled-offline'] as const).map((stage) =>
+      stageBeginsAt(short, stage),
+    );
     expect(begins).toEqual([...begins].sort());
     expect(begins.at(-1)).toBe(short.until);
   });

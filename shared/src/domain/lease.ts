@@ -19,10 +19,18 @@ export type Lease = z.infer<typeof Lease>;
 
 /** Stages of a lease by the part of it that has passed without contact (architecture, "Offline policy of a key"). */
 export type LeaseStage = Exclude<KeyState, 'deactivated'>;
-export const leaseStages = ['active', 'warning', 'restricted', 'disabled-offline'] as const satisfies readonly LeaseStage[];
+export const leaseStages = [
+  'active',
+  'warning',
+  'restricted',
+  'disabled-offline',
+] as const satisfies readonly LeaseStage[];
 
 /** Quarters of the lease at whose end each stage begins. */
-const stageQuarter = { active: 0, warning: 1, restricted: 2, 'disabled-offline': 4 } as const satisfies Record<LeaseStage, number>;
+const stageQuarter = { active: 0, warning: 1, restricted: 2, 'disabled-offline': 4 } as const satisfies Record<
+  LeaseStage,
+  number
+>;
 
 /** The instant at which `stage` begins: issue plus a quarter, a half, or the whole of the lease, rounded up to 1 ms. */
 export function stageBeginsAt(lease: Pick<Lease, 'issuedAt' | 'until'>, stage: LeaseStage): Instant {

@@ -26,7 +26,12 @@ export const HostName = z
 export const Note = z
   .string()
   .max(2000, 'at most 2000 characters')
-  .refine((text) => !forbidden.test(text.replace(/[\n\t]/g, ' ')), 'must not hold control characters or lone surrogates');
+  .refine(
+    (text) => !forbidden.test(text.replace(/[\n\t]/g, ' ')),
+    'must not hold control characters or lone surrogates',
+  );
 
 /** A short word of software: version or product name of an agent. */
-export const SoftwareVersion = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._+()/-]{0,63}$/, 'letters, digits and . _ + - / ( ), at most 64');
+export const SoftwareVersion = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9 ._+()/-]{0,63}$/, 'letters, digits and . _ + - / ( ), at most 64');

@@ -11,7 +11,8 @@ const childKinds: Record<OrganisationKind, readonly OrganisationKind[]> = {
   msp: [],
 };
 
-export const mayHaveChild = (parent: OrganisationKind, child: OrganisationKind): boolean => childKinds[parent].includes(child);
+export const mayHaveChild = (parent: OrganisationKind, child: OrganisationKind): boolean =>
+  childKinds[parent].includes(child);
 
 /** Deepest tenant tree accepted, the vendor at 1. Bounds the ancestors a query walks. */
 export const treeDepthMax = 12;

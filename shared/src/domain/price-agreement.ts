@@ -1,6 +1,6 @@
 /** Price agreements: programme, prices, currency and terms between a seller and a buyer (domain text, sections 1 and 7). */
 import { z } from 'zod';
-import { Currency, Decimal, exact, MoneyMinor } from './money.ts';
+import { Currency, Decimal, MoneyMinor } from './money.ts';
 import { Month } from './month.ts';
 import { TimeZone } from './time-zone.ts';
 
@@ -21,9 +21,10 @@ export const unitPriceMinorMax = 100_000_000;
 const UnitPriceMinor = MoneyMinor.nonnegative().max(unitPriceMinorMax);
 
 /** Per cent as an exact decimal from '0' to '100': '22', '7.7'. */
-const TaxRatePercent = Decimal.refine((rate) => rate.length < 20 && exact(rate).gte(exact(0n)) && exact(rate).lte(exact(100n)), {
-  error: 'must be between 0 and 100 per cent',
-});
+const TaxRatePercent = Decimal.regex(
+  /^(?:\d{1,2}(?:\.\d{1,6})?|100(?:\.0{1,6})?)$/,
+  'must be between 0 and 100 per cent',
+);
 
 /** The terms of a price agreement; who sells to whom stands beside them. All prices net, in minor units of `currency`. */
 export const AgreementTerms = z.object({

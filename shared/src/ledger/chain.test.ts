@@ -5,7 +5,9 @@ import type { EntryDraft } from './entry.ts';
 import { readEntry } from './entry.ts';
 
 const draft = (at: string, since: string): EntryDraft => ({ at, kind: 'contact-lost', body: { since } });
-const drafts = ['2026-01-01', '2026-01-02', '2026-01-02', '2026-01-03'].map((day) => draft(`${day}T00:00:00.000Z`, '2025-12-31T00:00:00.000Z'));
+const drafts = ['2026-01-01', '2026-01-02', '2026-01-02', '2026-01-03'].map((day) =>
+  draft(`${day}T00:00:00.000Z`, '2025-12-31T00:00:00.000Z'),
+);
 const { entries: chained, head } = chainDrafts(emptyHead, drafts, nodeDigest);
 const entries = chained.map(({ entry }) => entry);
 
@@ -28,20 +30,38 @@ describe('the chain', () => {
     ['GAP', 'an entry twice', () => [entries[0], entries[0]], 1],
     ['GAP', 'two entries changed about', () => [entries[0], entries[2], entries[1]], 3],
     ['FORK', 'another past', () => [entries[0], { ...entries[1], prev: 'f'.repeat(64) }], 2],
-    ['FORK', 'a changed entry shows in the next', () => [{ ...entries[0], body: { since: '2025-12-30T00:00:00.000Z' } }, entries[1]], 2],
-    ['TIME_BACKWARDS', 'dated before its predecessor', () => [entries[0], { ...entries[1], at: '2025-01-01T00:00:00.000Z' }], 2],
+    [
+      'FORK',
+      'a changed entry shows in the next',
+      () => [{ ...entries[0], body: { since: '2025-12-30T00:00:00.000Z' } }, entries[1]],
+      2,
+    ],
+    [
+      'TIME_BACKWARDS',
+      'dated before its predecessor',
+      () => [entries[0], { ...entries[1], at: '2025-01-01T00:00:00.000Z' }],
+      2,
+    ],
   ])('says %s for %s', (code, _case, broken, seq) => {
     expect(followChain(emptyHead, broken() as typeof entries, nodeDigest)).toMatchObject({ ok: false, code, seq });
   });
 
   it('keeps fields and kinds it does not know in the hash', () => {
-    const newer = { seq: 1, at: '2026-01-01T00:00:00.000Z', kind: 'from-the-future', body: { depth: { of: ['field'] } }, prev: emptyHead.hash };
+    const newer = {
+      seq: 1,
+      at: '2026-01-01T00:00:00.000Z',
+      kind: 'from-the-future',
+      body: { depth: { of: ['field'] } },
+      prev: emptyHead.hash,
+    };
     const followed = followChain(emptyHead, [newer], nodeDigest);
     expect(followed.ok && followed.entries[0]?.text).toContain('"depth":{"of":["field"]}');
     expect(readEntry(newer)).toMatchObject({ ok: false, code: 'UNKNOWN_KIND' });
   });
 
   it('refuses to write an entry dated before its predecessor', () => {
-    expect(() => chainDrafts(head, [draft('2026-01-02T23:59:59.999Z', '2026-01-01T00:00:00.000Z')], nodeDigest)).toThrow(RangeError);
+    expect(() =>
+      chainDrafts(head, [draft('2026-01-02T23:59:59.999Z', '2026-01-01T00:00:00.000Z')], nodeDigest),
+    ).toThrow(RangeError);
   });
 });

@@ -11,7 +11,11 @@ export type Head = { seq: number; hash: Hash; at: Instant };
 export const emptyHead: Head = { seq: 0, hash: '0'.repeat(64), at: '1970-01-01T00:00:00.000Z' };
 
 /** An entry with its canonical text and the hash of that text: SHA-256 of the canonical JSON of {seq, at, kind, body, prev}. */
-export type ChainedEntry<Entry extends LedgerEntry | KnownEntry = LedgerEntry> = { entry: Entry; text: string; hash: Hash };
+export type ChainedEntry<Entry extends LedgerEntry | KnownEntry = LedgerEntry> = {
+  entry: Entry;
+  text: string;
+  hash: Hash;
+};
 
 export function chainText(entry: Pick<LedgerEntry, 'seq' | 'at' | 'kind' | 'prev'> & { body: unknown }): string {
   return canonicalJson({ at: entry.at, body: entry.body, kind: entry.kind, prev: entry.prev, seq: entry.seq });
@@ -21,14 +25,20 @@ export function chainText(entry: Pick<LedgerEntry, 'seq' | 'at' | 'kind' | 'prev
  * Appends drafts to a chain. @throws RangeError when a draft is dated before the head or is longer than
  * `entryCharactersMax`: both are errors of the program, not of its input.
  */
-export function chainDrafts(head: Head, drafts: readonly EntryDraft[], digest: Digest): { entries: ChainedEntry<KnownEntry>[]; head: Head } {
+export function chainDrafts(
+  head: Head,
+  drafts: readonly EntryDraft[],
+  digest: Digest,
+): { entries: ChainedEntry<KnownEntry>[]; head: Head } {
   const entries: ChainedEntry<KnownEntry>[] = [];
   let current = head;
   for (const draft of drafts) {
-    if (draft.at < current.at) throw new RangeError(`entry ${current.seq + 1} is dated ${draft.at}, before its predecessor ${current.at}`);
+    if (draft.at < current.at)
+      throw new RangeError(`entry ${current.seq + 1} is dated ${draft.at}, before its predecessor ${current.at}`);
     const entry: KnownEntry = { ...draft, seq: current.seq + 1, prev: current.hash };
     const text = chainText(entry);
-    if (text.length > entryCharactersMax) throw new RangeError(`entry ${entry.seq} has ${text.length} characters, at most ${entryCharactersMax}`);
+    if (text.length > entryCharactersMax)
+      throw new RangeError(`entry ${entry.seq} has ${text.length} characters, at most ${entryCharactersMax}`);
     current = { seq: entry.seq, hash: digest.sha256(text), at: entry.at };
     entries.push({ entry, text, hash: current.hash });
   }
@@ -53,12 +63,20 @@ export function followChain<Entry extends LedgerEntry>(
   let current = head;
   for (const entry of entries) {
     const { seq } = entry;
-    if (seq !== current.seq + 1) return { ok: false, code: 'GAP', seq, message: `expected entry ${current.seq + 1}, got ${seq}` };
+    if (seq !== current.seq + 1)
+      return { ok: false, code: 'GAP', seq, message: `expected entry ${current.seq + 1}, got ${seq}` };
     if (entry.prev !== current.hash)
-      return { ok: false, code: 'FORK', seq, message: `entry ${seq} does not follow the entry ${current.seq} known here` };
-    if (entry.at < current.at) return { ok: false, code: 'TIME_BACKWARDS', seq, message: `entry ${seq} is dated before entry ${current.seq}` };
+      return {
+        ok: false,
+        code: 'FORK',
+        seq,
+        message: `entry ${seq} does not follow the entry ${current.seq} known here`,
+      };
+    if (entry.at < current.at)
+      return { ok: false, code: 'TIME_BACKWARDS', seq, message: `entry ${seq} is dated before entry ${current.seq}` };
     const text = chainText(entry);
-    if (text.length > entryCharactersMax) return { ok: false, code: 'ENTRY_TOO_LONG', seq, message: `entry ${seq} has ${text.length} characters` };
+    if (text.length > entryCharactersMax)
+      return { ok: false, code: 'ENTRY_TOO_LONG', seq, message: `entry ${seq} has ${text.length} characters` };
     current = { seq, hash: digest.sha256(text), at: entry.at };
     chained.push({ entry, text, hash: current.hash });
   }

@@ -15,7 +15,10 @@ export type Signature = z.infer<typeof Signature>;
 
 export type Digest = { sha256(text: string): Hash };
 
-export type Verifier = { verify(publicKey: PublicKey, message: string, signature: Signature): boolean };
+/** A text is checked as its UTF-8. */
+export type Verifier = {
+  verify(publicKey: PublicKey, message: string | Uint8Array, signature: Signature): boolean;
+};
 
 /** Holds a private key without giving it out. */
 export type Signer = { readonly publicKey: PublicKey; sign(message: string): Signature };

@@ -19,12 +19,15 @@ import { DeployedAgentsReport } from './report.ts';
 /** Longest canonical text of one entry, in characters: below the frame limit of 1 MiB with room for UTF-8 and envelope. */
 export const entryCharactersMax = 900 * 1024;
 
+/** Any object of parsed JSON: not copied, since every entry passes here and its text is what was hashed. */
+const isRecord = (body: unknown): boolean => typeof body === 'object' && body !== null && !Array.isArray(body);
+
 /** What is chained: numbered from 1, `at` never runs backwards, `prev` is the hash of the entry before. */
 export const LedgerEntry = z.object({
   seq: z.int().positive(),
   at: Instant,
   kind: z.string().regex(/^[a-z][a-z-]{0,40}$/),
-  body: z.record(z.string(), z.unknown()),
+  body: z.custom<Record<string, unknown>>(isRecord, 'must be an object'),
   prev: Hash,
 });
 export type LedgerEntry = z.infer<typeof LedgerEntry>;
@@ -75,7 +78,10 @@ export const entryBodies = {
   'command-applied': z.object({
     commandId: CommandId,
     outcome: z.enum(['applied', 'refused']),
-    code: z.string().regex(/^[A-Z_]{2,60}$/).optional(),
+    code: z
+      .string()
+      .regex(/^[A-Z_]{2,60}$/)
+      .optional(),
   }),
   'settings-changed': z.object({ settings: SiteSettings }),
 } as const;
@@ -89,17 +95,24 @@ export type EntryDraft = { [Kind in EntryKind]: { at: Instant; kind: Kind; body:
 /** An entry whose body was read by its kind's schema. */
 export type KnownEntry = EntryDraft & { seq: number; prev: Hash };
 
-export type ReadEntry = { ok: true; entry: KnownEntry } | { ok: false; code: 'UNKNOWN_KIND' | 'BAD_BODY'; message: string };
+export type ReadEntry =
+  | { ok: true; entry: KnownEntry }
+  | { ok: false; code: 'UNKNOWN_KIND' | 'BAD_BODY'; message: string };
 
 export const isEntryKind = (kind: string): kind is EntryKind => Object.hasOwn(entryBodies, kind);
 
 /** Reads the body of an entry. `UNKNOWN_KIND`: skip it, a newer site wrote it. `BAD_BODY`: its writer is wrong. */
 export function readEntry(entry: LedgerEntry): ReadEntry {
-  if (!isEntryKind(entry.kind)) return { ok: false, code: 'UNKNOWN_KIND', message: `entry ${entry.seq} is of the unknown kind ${entry.kind}` };
+  if (!isEntryKind(entry.kind))
+    return { ok: false, code: 'UNKNOWN_KIND', message: `entry ${entry.seq} is of the unknown kind ${entry.kind}` };
   const body = entryBodies[entry.kind].safeParse(entry.body);
   if (!body.success) {
     const issue = body.error.issues[0];
-    return { ok: false, code: 'BAD_BODY', message: `entry ${entry.seq} (${entry.kind}): ${issue?.path.join('.')}: ${issue?.message}` };
+    return {
+      ok: false,
+      code: 'BAD_BODY',
+      message: `entry ${entry.seq} (${entry.kind}): ${issue?.path.join('.')}: ${issue?.message}`,
+    };
   }
   // The compiler cannot see that `kind` chose the schema of `body`; the lookup two lines up is the proof.
   return { ok: true, entry: { ...entry, body: body.data } as KnownEntry };

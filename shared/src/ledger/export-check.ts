@@ -175,11 +175,18 @@ export class ExportCheck {
         : `the file is not an export of a ledger: its first line is not a header of the form ${exportFormat}`;
       return { ok: false, code: isExport ? 'HEADER_CHANGED' : 'NOT_AN_EXPORT', line, message };
     }
-    if (this.#complete) return { ok: false, code: 'TRAILER_CHANGED', line, message: 'something follows the closing line' };
+    if (this.#complete)
+      return { ok: false, code: 'TRAILER_CHANGED', line, message: 'something follows the closing line' };
     const seq = this.#head.seq + 1;
     if (seq > this.#header.entries)
       return { ok: false, code: 'TRAILER_CHANGED', line, message: 'the closing line is not as it was written' };
-    return { ok: false, code: 'ENTRY_CHANGED', seq, line, message: `entry ${seq} is not in canonical form, or its form is broken` };
+    return {
+      ok: false,
+      code: 'ENTRY_CHANGED',
+      seq,
+      line,
+      message: `entry ${seq} is not in canonical form, or its form is broken`,
+    };
   }
 }
 

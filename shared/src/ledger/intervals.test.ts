@@ -9,12 +9,20 @@ const deployed = (at: string): EntryDraft => ({
   kind: 'agent-deployed',
   body: { endpointId, machineId: 'machine-1', keyId: `key_${'a'.repeat(20)}`, agentKind: 'workstation', ...agentFacts },
 });
-const changed = (at: string, agentKindBefore: 'server' | 'workstation', agentKind: 'server' | 'workstation'): EntryDraft => ({
+const changed = (
+  at: string,
+  agentKindBefore: 'server' | 'workstation',
+  agentKind: 'server' | 'workstation',
+): EntryDraft => ({
   at,
   kind: 'agent-changed',
   body: { endpointId, agentKindBefore, agentKind, ...agentFacts },
 });
-const removed = (at: string, agentKind: 'server' | 'workstation'): EntryDraft => ({ at, kind: 'agent-removed', body: { endpointId, agentKind, reason: 'uninstalled' } });
+const removed = (at: string, agentKind: 'server' | 'workstation'): EntryDraft => ({
+  at,
+  kind: 'agent-removed',
+  body: { endpointId, agentKind, reason: 'uninstalled' },
+});
 
 const [t1, t2, t3] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z', '2026-01-03T00:00:00.000Z'] as const;
 
@@ -38,7 +46,9 @@ describe('intervals from entries', () => {
     ['removed as another kind', [deployed(t1), removed(t2, 'server')]],
   ])('an agent %s is a contradiction', (_case, entries) => {
     const book = new IntervalBook();
-    expect(() => entries.forEach((entry) => void book.apply(entry))).toThrow(RangeError);
+    expect(() => {
+      for (const entry of entries) book.apply(entry);
+    }).toThrow(RangeError);
   });
 
   it('forgets only what ended at or before the instant', () => {

@@ -51,7 +51,12 @@ export class IntervalBook {
 
   /** All intervals, ended and open. */
   all(): DeployedInterval[] {
-    const open = [...this.open].map(([endpoint, { kind, deployedAt }]) => ({ endpoint, kind, deployedAt, removedAt: null }));
+    const open = [...this.open].map(([endpoint, { kind, deployedAt }]) => ({
+      endpoint,
+      kind,
+      deployedAt,
+      removedAt: null,
+    }));
     return [...this.closed, ...open];
   }
 

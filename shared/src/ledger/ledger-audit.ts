@@ -57,7 +57,7 @@ export class LedgerAudit {
     if (entry.kind === 'site-enrolled') return this.#enrol(entry);
     if (this.#enrolment === undefined) return contradicts(`entry ${entry.seq} stands before the site's enrolment`);
     if (entry.kind === 'month-sealed') return this.#seal(entry, before, this.#enrolment);
-    if (entry.kind === 'report-corrected') return this.#correct(entry, before, this.#enrolment);
+    if (entry.kind === 'report-corrected') return this.#correct(entry, this.#enrolment);
     try {
       this.#book.apply(entry);
     } catch (error) {
@@ -72,23 +72,23 @@ export class LedgerAudit {
     if (this.#enrolment === undefined) {
       this.#nextMonth = monthOf(entry.at, timeZone);
       this.#nextPeriodStart = entry.at;
-    } else if (siteId !== this.#enrolment.siteId || timeZone !== this.#enrolment.timeZone)
-      return contradicts(`entry ${entry.seq} enrols another site, or the same in another time zone`);
-    this.#enrolment = { siteId, timeZone, publicKey };
+      this.#enrolment = { siteId, timeZone, publicKey };
+      return undefined;
+    }
+    if (siteId !== this.#enrolment.siteId) return contradicts(`entry ${entry.seq} enrols another site`);
+    // The zone of the first enrolment stays, so that the months tile.
+    this.#enrolment = { ...this.#enrolment, publicKey };
     return undefined;
   }
 
-  #seal(
-    entry: KnownEntry & { kind: 'month-sealed' },
-    before: Head,
-    enrolment: Enrolment,
-  ): LedgerProblem | undefined {
+  #seal(entry: KnownEntry & { kind: 'month-sealed' }, before: Head, enrolment: Enrolment): LedgerProblem | undefined {
     const report = entry.body;
     const place = `the report of ${report.month} in entry ${entry.seq}`;
     if (report.month !== this.#nextMonth) return contradicts(`${place} stands where that of ${this.#nextMonth} is due`);
     if (report.period.start !== this.#nextPeriodStart)
       return figuresWrong(`${place} begins at ${report.period.start}, not at ${this.#nextPeriodStart}`);
-    if (entry.at !== report.period.end) return contradicts(`${place} is not dated at the end of its month`);
+    // Later than its end where a re-enrolment came first: dates never run backwards.
+    if (entry.at < report.period.end) return contradicts(`${place} is dated before the end of its month`);
     if (report.revision !== 1 || report.exclusions.length > 0) return contradicts(`${place} is sealed as a correction`);
     if (report.upTo.seq !== before.seq || report.upTo.hash !== before.hash)
       return figuresWrong(`${place} is not computed up to the entry before it`);
@@ -99,11 +99,7 @@ export class LedgerAudit {
     return undefined;
   }
 
-  #correct(
-    entry: KnownEntry & { kind: 'report-corrected' },
-    before: Head,
-    enrolment: Enrolment,
-  ): LedgerProblem | undefined {
+  #correct(entry: KnownEntry & { kind: 'report-corrected' }, enrolment: Enrolment): LedgerProblem | undefined {
     const report = entry.body;
     const place = `the corrected report of ${report.month} in entry ${entry.seq}`;
     const corrected = this.#latest.get(report.month);
@@ -112,9 +108,8 @@ export class LedgerAudit {
       return contradicts(`${place} is revision ${report.revision}, after ${corrected.revision}`);
     if (canonicalJson(report.period) !== canonicalJson(corrected.period))
       return figuresWrong(`${place} has another period than the sealed one`);
-    const upTo = [corrected.upTo, { seq: before.seq, hash: before.hash }].map(canonicalJson);
-    if (!upTo.includes(canonicalJson(report.upTo)))
-      return figuresWrong(`${place} is computed neither up to the entry before it nor as the sealed one was`);
+    if (canonicalJson(report.upTo) !== canonicalJson(corrected.upTo))
+      return figuresWrong(`${place} is not computed up to the entry that the sealed one was`);
     return this.#check(report, place, enrolment);
   }
 

@@ -51,16 +51,27 @@ describe('a sealed report', () => {
 
   it('recounts to the same from the same intervals, also when later ones are known', () => {
     expect(recountReport(report, intervals, nodeDigest)).toEqual([]);
-    const later = intervals.map((interval) => (interval.endpoint === ep('a') ? { ...interval, removedAt: '2026-05-01T00:00:00.000Z' } : interval));
+    const later = intervals.map((interval) =>
+      interval.endpoint === ep('a') ? { ...interval, removedAt: '2026-05-01T00:00:00.000Z' } : interval,
+    );
     expect(recountReport(report, later, nodeDigest)).toEqual([]);
   });
 
   it('names what differs when an interval is missing', () => {
-    expect(recountReport(report, intervals.slice(1), nodeDigest).map(({ field }) => field)).toEqual(['peaks.server', 'evidenceHash', 'evidence']);
+    expect(recountReport(report, intervals.slice(1), nodeDigest).map(({ field }) => field)).toEqual([
+      'peaks.server',
+      'evidenceHash',
+      'evidence',
+    ]);
   });
 
   it('leaves excluded endpoints out of a correction', () => {
-    const corrected = sealReport({ ...facts, revision: 2, exclusions: [{ endpointId: ep('b'), reason: 'the same machine twice' }] }, intervals, nodeDigest, signer);
+    const corrected = sealReport(
+      { ...facts, revision: 2, exclusions: [{ endpointId: ep('b'), reason: 'the same machine twice' }] },
+      intervals,
+      nodeDigest,
+      signer,
+    );
     expect(corrected.peaks.server).toEqual({ peak: 1, at: facts.period.start, endpoints: [ep('a')] });
     expect(recountReport(corrected, intervals, nodeDigest)).toEqual([]);
   });

@@ -61,11 +61,25 @@ const signatureContext = 'rollcall.report.v1\n';
 
 export type ReportFacts = Pick<
   ReportContent,
-  'siteId' | 'siteName' | 'month' | 'timeZone' | 'period' | 'revision' | 'activeAtClose' | 'upTo' | 'exclusions' | 'sealedAt'
+  | 'siteId'
+  | 'siteName'
+  | 'month'
+  | 'timeZone'
+  | 'period'
+  | 'revision'
+  | 'activeAtClose'
+  | 'upTo'
+  | 'exclusions'
+  | 'sealedAt'
 >;
 
 /** Computes and signs the report of a month from all intervals that touch it. */
-export function sealReport(facts: ReportFacts, intervals: readonly DeployedInterval[], digest: Digest, signer: Signer): DeployedAgentsReport {
+export function sealReport(
+  facts: ReportFacts,
+  intervals: readonly DeployedInterval[],
+  digest: Digest,
+  signer: Signer,
+): DeployedAgentsReport {
   const counted = withoutExcluded(intervals, facts.exclusions);
   const evidence = evidenceOfMonth(counted, facts.period, facts.timeZone);
   const evidenceText = canonicalJson(evidence);
@@ -75,7 +89,11 @@ export function sealReport(facts: ReportFacts, intervals: readonly DeployedInter
     evidenceHash: digest.sha256(evidenceText),
     ...(evidenceText.length <= evidenceCharactersMax ? { evidence } : {}),
   };
-  return { ...content, publicKey: signer.publicKey, signature: signer.sign(signedText({ ...content, publicKey: signer.publicKey })) };
+  return {
+    ...content,
+    publicKey: signer.publicKey,
+    signature: signer.sign(signedText({ ...content, publicKey: signer.publicKey })),
+  };
 }
 
 /** True when the signature is that of `publicKey` over everything else in the report. */
@@ -87,7 +105,11 @@ export function isSignedBy(report: DeployedAgentsReport, publicKey: PublicKey, v
 export type ReportDifference = { field: string; reported: string; recounted: string };
 
 /** Recounts a report from intervals and names every figure that differs; empty when all agree. */
-export function recountReport(report: DeployedAgentsReport, intervals: readonly DeployedInterval[], digest: Digest): ReportDifference[] {
+export function recountReport(
+  report: DeployedAgentsReport,
+  intervals: readonly DeployedInterval[],
+  digest: Digest,
+): ReportDifference[] {
   const counted = withoutExcluded(intervals, report.exclusions);
   const peaks = peakOfMonth(counted, report.period);
   const differences: ReportDifference[] = [];
@@ -104,11 +126,14 @@ export function recountReport(report: DeployedAgentsReport, intervals: readonly 
   return differences;
 }
 
-const withoutExcluded = (intervals: readonly DeployedInterval[], exclusions: readonly Exclusion[]): readonly DeployedInterval[] => {
+const withoutExcluded = (
+  intervals: readonly DeployedInterval[],
+  exclusions: readonly Exclusion[],
+): readonly DeployedInterval[] => {
   if (exclusions.length === 0) return intervals;
   const excluded = new Set(exclusions.map((exclusion) => exclusion.endpointId));
   return intervals.filter((interval) => !excluded.has(interval.endpoint));
 };
 
-const signedText = (content: Omit<DeployedAgentsReport, 'signature'>): string => signatureContext + canonicalJson(content);
-
+const signedText = (content: Omit<DeployedAgentsReport, 'signature'>): string =>
+  signatureContext + canonicalJson(content);

@@ -25,3 +25,8 @@ export async function pause(delayMs: number, signal?: AbortSignal): Promise<void
     if (!(error instanceof Error && error.name === 'AbortError')) throw error;
   });
 }
+
+/** Calls once everything that already waits in this turn of the event loop was taken; no time has to pass for it. */
+export const afterThisTurn = (call: () => void): void => {
+  setImmediate(call);
+};

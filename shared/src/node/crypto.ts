@@ -1,10 +1,20 @@
 /** Node's cryptography behind the ledger's port: SHA-256, Ed25519 keys and signatures, chance. Keys at rest are the caller's. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hash,
+  type KeyObject,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import type { Digest, PublicKey, Signature, Signer, Verifier } from '../ledger/crypto.ts';
 
 /** DER prefix of an Ed25519 SubjectPublicKeyInfo (RFC 8410, section 4); the 32 key bytes follow. */
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
-const publicKeysCachedMax = 10_000;
+/** Sites that sign at the same time. More would keep a key for each of thousands that connect once and stay. */
+const publicKeysCachedMax = 256;
 const publicKeys = new Map<PublicKey, KeyObject>();
 
 export const nodeDigest: Digest = { sha256: (text) => hash('sha256', text, 'hex') };
@@ -12,8 +22,12 @@ export const nodeDigest: Digest = { sha256: (text) => hash('sha256', text, 'hex'
 export const nodeVerifier: Verifier = {
   /** False for a wrong signature and for a key or signature of the wrong length alike; never throws on input. */
   verify(publicKey, message, signature) {
+    const signatureBytes = Buffer.from(signature, 'base64url');
+    // Node skips what is no base64url and ignores left-over bits; a signature has one spelling only.
+    if (signatureBytes.toString('base64url') !== signature) return false;
     try {
-      return verify(null, Buffer.from(message, 'utf8'), publicKeyObject(publicKey), Buffer.from(signature, 'base64url'));
+      const messageBytes = typeof message === 'string' ? Buffer.from(message, 'utf8') : message;
+      return verify(null, messageBytes, publicKeyObject(publicKey), signatureBytes);
     } catch {
       return false;
     }
@@ -23,7 +37,10 @@ export const nodeVerifier: Verifier = {
 /** Makes a new Ed25519 key pair; the private half as PKCS #8 PEM. */
 export function generateSigningKey(): { privateKeyPem: string; publicKey: PublicKey } {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  return { privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, publicKey: rawPublicKey(publicKey) };
+  return {
+    privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    publicKey: rawPublicKey(publicKey),
+  };
 }
 
 /** A signer from a PKCS #8 PEM. @throws when the PEM is not an Ed25519 private key. */
@@ -51,4 +68,5 @@ export function publicKeyObject(publicKey: PublicKey): KeyObject {
 /** Bytes of chance from the operating system. */
 export const systemChance = (bytes: number): Uint8Array => randomBytes(bytes);
 
-const rawPublicKey = (key: KeyObject): PublicKey => key.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length).toString('base64url');
+const rawPublicKey = (key: KeyObject): PublicKey =>
+  key.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length).toString('base64url');

@@ -17,7 +17,11 @@ export type ConfigSources = {
  * Reads a flat configuration by its schema.
  * @throws RollcallError `CONFIG_INVALID` that lists every problem: name, value (secrets left out), and what would be right.
  */
-export function readConfig<Schema extends z.ZodObject>(schema: Schema, sources: ConfigSources, secretNames: readonly string[] = []): z.infer<Schema> {
+export function readConfig<Schema extends z.ZodObject>(
+  schema: Schema,
+  sources: ConfigSources,
+  secretNames: readonly string[] = [],
+): z.infer<Schema> {
   const values: Record<string, unknown> = {};
   const file = sources.filePath === undefined ? {} : readTomlFile(sources.filePath);
   const unknown = Object.keys(file).filter((name) => !Object.hasOwn(schema.shape, name));
@@ -31,22 +35,36 @@ export function readConfig<Schema extends z.ZodObject>(schema: Schema, sources: 
   const problems = unknown.map((name) => `${name}: not a setting (in ${sources.filePath})`);
   for (const issue of read.success ? [] : read.error.issues) {
     const name = String(issue.path[0] ?? '');
-    const given = !Object.hasOwn(values, name) ? 'not given' : secretNames.includes(name) ? 'given, not shown' : `got ${JSON.stringify(values[name])}`;
-    problems.push(`${name}: ${issue.message} (${given}; flag --${flagName(name)}, variable ${variableName(sources.prefix, name)})`);
+    const given = !Object.hasOwn(values, name)
+      ? 'not given'
+      : secretNames.includes(name)
+        ? 'given, not shown'
+        : `got ${JSON.stringify(values[name])}`;
+    problems.push(
+      `${name}: ${issue.message} (${given}; flag --${flagName(name)}, variable ${variableName(sources.prefix, name)})`,
+    );
   }
-  throw new RollcallError('CONFIG_INVALID', `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`, {
-    retryable: false,
-  });
+  throw new RollcallError(
+    'CONFIG_INVALID',
+    `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
+    {
+      retryable: false,
+    },
+  );
 }
 
 /** The configuration as text, one `name = value` a line, secrets replaced. */
 export function describeConfig(config: Record<string, unknown>, secretNames: readonly string[] = []): string {
   return Object.entries(config)
-    .map(([name, value]) => `${name} = ${secretNames.includes(name) && value !== undefined ? '"[secret]"' : JSON.stringify(value)}`)
+    .map(
+      ([name, value]) =>
+        `${name} = ${secretNames.includes(name) && value !== undefined ? '"[secret]"' : JSON.stringify(value)}`,
+    )
     .join('\n');
 }
 
-const variableName = (prefix: string, name: string): string => prefix + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+const variableName = (prefix: string, name: string): string =>
+  prefix + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 const flagName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 function readTomlFile(path: string): Record<string, unknown> {
@@ -54,11 +72,17 @@ function readTomlFile(path: string): Record<string, unknown> {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new RollcallError('CONFIG_UNREADABLE', `cannot read the configuration file ${path}`, { retryable: false, cause });
+    throw new RollcallError('CONFIG_UNREADABLE', `cannot read the configuration file ${path}`, {
+      retryable: false,
+      cause,
+    });
   }
   try {
     return parse(text);
   } catch (cause) {
-    throw new RollcallError('CONFIG_INVALID', `${path} is not TOML: ${cause instanceof Error ? cause.message : ''}`, { retryable: false, cause });
+    throw new RollcallError('CONFIG_INVALID', `${path} is not TOML: ${cause instanceof Error ? cause.message : ''}`, {
+      retryable: false,
+      cause,
+    });
   }
 }

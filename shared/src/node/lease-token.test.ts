@@ -18,7 +18,9 @@ const lease: Lease = {
 };
 
 const signAs = (privateKeyPem: string, header: { alg: 'EdDSA'; typ?: string }, claims: unknown): Promise<string> =>
-  new CompactSign(new TextEncoder().encode(JSON.stringify(claims))).setProtectedHeader(header).sign(createPrivateKey(privateKeyPem));
+  new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+    .setProtectedHeader(header)
+    .sign(createPrivateKey(privateKeyPem));
 
 describe('a lease', () => {
   it('signed by the aggregator is read back whole, also by its older keys', async () => {
@@ -28,7 +30,10 @@ describe('a lease', () => {
 
   it('signed by anyone else is refused', async () => {
     const token = await leaseSignerFromPem(stranger.privateKeyPem)(lease);
-    expect(await verifyLease(token, [aggregator.publicKey])).toMatchObject({ ok: false, code: 'LEASE_SIGNATURE_WRONG' });
+    expect(await verifyLease(token, [aggregator.publicKey])).toMatchObject({
+      ok: false,
+      code: 'LEASE_SIGNATURE_WRONG',
+    });
   });
 
   it('with one changed character is refused', async () => {
@@ -36,7 +41,9 @@ describe('a lease', () => {
     const [header, payload, signature] = token.split('.') as [string, string, string];
     const forged = Buffer.from(JSON.stringify({ ...lease, until: '2036-03-15T00:00:00.000Z' })).toString('base64url');
     expect(await verifyLease(`${header}.${forged}.${signature}`, [aggregator.publicKey])).toMatchObject({ ok: false });
-    expect(await verifyLease(`${header}.${payload}.${signature.slice(0, -4)}AAAA`, [aggregator.publicKey])).toMatchObject({ ok: false });
+    expect(
+      await verifyLease(`${header}.${payload}.${signature.slice(0, -4)}AAAA`, [aggregator.publicKey]),
+    ).toMatchObject({ ok: false });
   });
 
   it('without a signature (alg none) is refused', async () => {

@@ -14,7 +14,9 @@ export type LeaseSigner = (lease: Lease) => Promise<string>;
 export function leaseSignerFromPem(privateKeyPem: string): LeaseSigner {
   const key = createPrivateKey(privateKeyPem);
   return (lease) =>
-    new CompactSign(new TextEncoder().encode(JSON.stringify(lease))).setProtectedHeader({ alg: 'EdDSA', typ: leaseType }).sign(key);
+    new CompactSign(new TextEncoder().encode(JSON.stringify(lease)))
+      .setProtectedHeader({ alg: 'EdDSA', typ: leaseType })
+      .sign(key);
 }
 
 /** Checks a lease against the aggregator's keys. `LEASE_SIGNATURE_WRONG` or `LEASE_MALFORMED`. */
@@ -24,11 +26,15 @@ export async function verifyLease(
 ): Promise<Outcome<{ lease: Lease }, 'LEASE_SIGNATURE_WRONG' | 'LEASE_MALFORMED'>> {
   for (const publicKey of aggregatorKeys) {
     try {
-      const { payload, protectedHeader } = await compactVerify(token, publicKeyObject(publicKey), { algorithms: ['EdDSA'] });
+      const { payload, protectedHeader } = await compactVerify(token, publicKeyObject(publicKey), {
+        algorithms: ['EdDSA'],
+      });
       if (protectedHeader.typ !== leaseType) return refuse('LEASE_MALFORMED', 'the token is signed but is not a lease');
       const claims: unknown = JSON.parse(new TextDecoder().decode(payload));
       const lease = Lease.safeParse(claims);
-      return lease.success ? { ok: true, lease: lease.data } : refuse('LEASE_MALFORMED', 'the lease does not have the form of one');
+      return lease.success
+        ? { ok: true, lease: lease.data }
+        : refuse('LEASE_MALFORMED', 'the lease does not have the form of one');
     } catch (error) {
       if (error instanceof SyntaxError) return refuse('LEASE_MALFORMED', 'the lease is not JSON');
       if (!(error instanceof errors.JOSEError || error instanceof TypeError)) throw error;

@@ -4,7 +4,19 @@ import pino, { type DestinationStream, type Logger } from 'pino';
 export type { Logger };
 
 /** Field names whose values never reach a log, at the top or one level down. */
-const secretFields = ['token', 'secret', 'credential', 'password', 'authorization', 'privateKeyPem', 'keyText', 'productKey', 'lease', 'joinCode', 'cookie'];
+const secretFields = [
+  'token',
+  'secret',
+  'credential',
+  'password',
+  'authorization',
+  'privateKeyPem',
+  'keyText',
+  'productKey',
+  'lease',
+  'joinCode',
+  'cookie',
+];
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];

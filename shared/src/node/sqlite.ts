@@ -10,7 +10,10 @@ export type SqliteDatabase = Database.Database;
  * Opens (or makes) a database in WAL mode with synchronous=FULL: a commit that returned is on disk.
  * @throws RollcallError `DATABASE_UNUSABLE` with the path and what to do.
  */
-export function openSqlite(path: string, options: { mustExist?: boolean; readOnly?: boolean; nativeBinding?: string } = {}): SqliteDatabase {
+export function openSqlite(
+  path: string,
+  options: { mustExist?: boolean; readOnly?: boolean; nativeBinding?: string } = {},
+): SqliteDatabase {
   const inMemory = path === ':memory:';
   if (options.mustExist === true && !inMemory && !existsSync(path))
     throw new RollcallError('DATABASE_MISSING', `there is no database at ${path}`, { retryable: false });

@@ -32,7 +32,10 @@ function decodeBy<Message>(text: string, schema: z.ZodType<Message>, kinds: Read
   const read = schema.safeParse(value);
   if (!read.success) {
     const issue = read.error.issues[0];
-    return refuse('NOT_A_MESSAGE', `${envelope.data.kind}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'wrong'}`.slice(0, 500));
+    return refuse(
+      'NOT_A_MESSAGE',
+      `${envelope.data.kind}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'wrong'}`.slice(0, 500),
+    );
   }
   return { ok: true, message: read.data };
 }
@@ -41,7 +44,8 @@ const toAggregatorKinds = kindsOf(ToAggregator);
 const toSiteKinds = kindsOf(ToSite);
 
 /** Reads a frame that a site sent. Never throws. */
-export const decodeToAggregator = (text: string): Decoded<ToAggregator> => decodeBy(text, ToAggregator, toAggregatorKinds);
+export const decodeToAggregator = (text: string): Decoded<ToAggregator> =>
+  decodeBy(text, ToAggregator, toAggregatorKinds);
 
 /** Reads a frame that the aggregator sent. Never throws. */
 export const decodeToSite = (text: string): Decoded<ToSite> => decodeBy(text, ToSite, toSiteKinds);

@@ -1,6 +1,7 @@
 /** POST /site/v1/enrol: a token becomes a site with a key of its own. Safe to repeat: the same token and key get the same answer. */
 import { z } from 'zod';
 import { SiteId } from '../domain/id.ts';
+import { Instant } from '../domain/instant.ts';
 import { Name, SoftwareVersion } from '../domain/name.ts';
 import { SiteSettings } from '../domain/site-settings.ts';
 import { TimeZone } from '../domain/time-zone.ts';
@@ -33,6 +34,8 @@ export const EnrolResponse = z.object({
   /** Keys that sign leases, newest first. */
   aggregatorPublicKeys: z.array(PublicKey).min(1).max(10),
   settings: SiteSettings,
+  /** The aggregator's time: dates the first entry of the ledger, whatever the machine's own clock says. */
+  serverTime: Instant,
 });
 export type EnrolResponse = z.infer<typeof EnrolResponse>;
 

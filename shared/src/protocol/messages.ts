@@ -16,5 +16,15 @@ import { Welcome } from './welcome.ts';
 export const ToAggregator = z.discriminatedUnion('kind', [Hello, Append, Status, Bye]);
 export type ToAggregator = z.infer<typeof ToAggregator>;
 
-export const ToSite = z.discriminatedUnion('kind', [Challenge, Welcome, Ack, Reject, LeaseMessage, SettingsMessage, CommandMessage, Notice, Bye]);
+export const ToSite = z.discriminatedUnion('kind', [
+  Challenge,
+  Welcome,
+  Ack,
+  Reject,
+  LeaseMessage,
+  SettingsMessage,
+  CommandMessage,
+  Notice,
+  Bye,
+]);
 export type ToSite = z.infer<typeof ToSite>;

@@ -10,5 +10,10 @@ import { WireHead } from './hello.ts';
 export const RejectCode = z.enum(['GAP', 'FORK', 'TIME_BACKWARDS', 'BAD_ENTRY', 'ENTRY_TOO_LONG', 'BACKLOG_FULL']);
 export type RejectCode = z.infer<typeof RejectCode>;
 
-export const Reject = z.object({ kind: z.literal('reject'), code: RejectCode, expected: WireHead, message: z.string().max(500) });
+export const Reject = z.object({
+  kind: z.literal('reject'),
+  code: RejectCode,
+  expected: WireHead,
+  message: z.string().max(500),
+});
 export type Reject = z.infer<typeof Reject>;

@@ -34,7 +34,9 @@ export class ManualClock implements Clock {
   advance(ms: number): void {
     const endMs = this.#steadyMs + ms;
     for (;;) {
-      const due = this.#timers.filter((timer) => timer.dueMs <= endMs).sort((a, b) => a.dueMs - b.dueMs || a.id - b.id)[0];
+      const due = this.#timers
+        .filter((timer) => timer.dueMs <= endMs)
+        .sort((a, b) => a.dueMs - b.dueMs || a.id - b.id)[0];
       if (due === undefined) break;
       this.#timers = this.#timers.filter((timer) => timer.id !== due.id);
       this.#move(due.dueMs - this.#steadyMs);

@@ -1,0 +1,220 @@
+import { type Instant, instantFromMs, msOfInstant } from '@rollcall/shared/domain/instant.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  believedInMs,
+  confirmClock,
+  contactClock,
+  isWallClockWrong,
+  leaseTimeMs,
+  readClock,
+  type SiteClock,
+  startClock,
+} from './site-clock.ts';
+
+const noon: Instant = '2026-03-10T12:00:00.000Z';
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const year = 365 * day;
+const later = (ms: number): Instant => instantFromMs(msOfInstant(noon) + ms);
+const running = (): SiteClock => startClock(noon, 0, { wall: noon, steadyMs: 0 }).clock;
+const trusted = (clock: SiteClock): Instant => instantFromMs(clock.trustedMs);
+
+describe('a running site', () => {
+  test.each([
+    { name: 'a clock that agrees is followed', steady: hour, wall: hour, time: hour, anomaly: null },
+    {
+      name: 'a clock within two minutes ahead is followed',
+      steady: hour,
+      wall: hour + 2 * minute,
+      time: hour + 2 * minute,
+      anomaly: null,
+    },
+    {
+      name: 'a clock set back an hour is not',
+      steady: hour,
+      wall: 0,
+      time: hour,
+      anomaly: { direction: 'backward', differenceMs: -hour },
+    },
+    {
+      name: 'a clock set forward a year is not',
+      steady: hour,
+      wall: year,
+      time: hour,
+      anomaly: { direction: 'forward', differenceMs: year - hour },
+    },
+    {
+      name: 'a crystal that runs off 3 minutes in 30 days is followed',
+      steady: 30 * day,
+      wall: 30 * day + 3 * minute,
+      time: 30 * day + 3 * minute,
+      anomaly: null,
+    },
+  ])('$name', ({ steady, wall, time, anomaly }) => {
+    const step = readClock(running(), { wall: later(wall), steadyMs: steady });
+    expect(trusted(step.clock)).toBe(later(time));
+    if (anomaly === null) expect(step.anomaly).toBeNull();
+    else
+      expect(step.anomaly).toEqual({ noticed: 'running', clockSaid: later(wall), expected: later(steady), ...anomaly });
+  });
+
+  test('one jump is one anomaly, a further jump another, and setting it right none', () => {
+    let clock = running();
+    const anomalies: unknown[] = [];
+    const at = (steadyMs: number, wallMs: number): void => {
+      const step = readClock(clock, { wall: later(wallMs), steadyMs });
+      clock = step.clock;
+      if (step.anomaly !== null) anomalies.push(step.anomaly.differenceMs);
+    };
+    at(hour, 2 * hour);
+    at(2 * hour, 3 * hour);
+    at(3 * hour, 13 * hour);
+    at(4 * hour, 4 * hour);
+    expect(anomalies).toEqual([hour, 10 * hour]);
+    expect(trusted(clock)).toBe(later(4 * hour));
+    expect(isWallClockWrong(clock)).toBe(false);
+  });
+
+  test('never runs backwards, and setting the clock back a minute again and again does not stop it', () => {
+    let clock = running();
+    let wallMs = 0;
+    let before = clock.trustedMs;
+    for (let steadyMs = minute; steadyMs <= day; steadyMs += minute) {
+      // Half of each minute is taken back.
+      wallMs += minute / 2;
+      clock = readClock(clock, { wall: later(wallMs), steadyMs }).clock;
+      expect(clock.trustedMs).toBeGreaterThanOrEqual(before);
+      before = clock.trustedMs;
+    }
+    expect(msOfInstant(later(day)) - clock.trustedMs).toBeLessThanOrEqual(3 * minute);
+  });
+
+  test('leases are judged by the later of the clocks', () => {
+    const forward = readClock(running(), { wall: later(year), steadyMs: hour }).clock;
+    expect(leaseTimeMs(forward)).toBe(msOfInstant(later(year)));
+    const back = readClock(running(), { wall: later(-year), steadyMs: hour }).clock;
+    expect(leaseTimeMs(back)).toBe(msOfInstant(later(hour)));
+  });
+});
+
+describe('a site that starts', () => {
+  test.each([
+    {
+      name: 'goes on at once after a short pause',
+      wall: 5 * minute,
+      unconfirmed: false,
+      time: 5 * minute,
+      anomaly: null,
+    },
+    {
+      name: 'goes on from what it knew when the clock is a little behind',
+      wall: -2 * minute,
+      unconfirmed: false,
+      time: 0,
+      anomaly: null,
+    },
+    {
+      name: 'goes on from what it knew when the clock was set back, and says so',
+      wall: -hour,
+      unconfirmed: false,
+      time: 0,
+      anomaly: -hour,
+    },
+    {
+      name: 'doubts the time after a longer pause',
+      wall: 6 * minute,
+      unconfirmed: true,
+      time: 6 * minute,
+      anomaly: null,
+    },
+    { name: 'doubts a year ahead', wall: year, unconfirmed: true, time: year, anomaly: null },
+  ])('$name', ({ wall, unconfirmed, time, anomaly }) => {
+    const step = startClock(noon, 0, { wall: later(wall), steadyMs: 7 });
+    expect(step.clock.unconfirmed !== null).toBe(unconfirmed);
+    expect(trusted(step.clock)).toBe(later(time));
+    expect(step.anomaly?.differenceMs ?? null).toBe(anomaly);
+    if (anomaly !== null) expect(step.anomaly?.noticed).toBe('start');
+  });
+
+  test.each([
+    { name: 'a day off is believed after 30 s', gap: day, after: 30_000, believed: true },
+    { name: 'and not a moment before', gap: day, after: 29_999, believed: false },
+    { name: '45 days off are believed', gap: 45 * day, after: 30_000, believed: true },
+    { name: 'more than 45 days are not, however long it waits', gap: 45 * day + 1, after: 10 * day, believed: false },
+  ])('$name', ({ gap, after, believed }) => {
+    const { clock } = startClock(noon, 0, { wall: later(gap), steadyMs: 0 });
+    expect(believedInMs(clock, 0)).toBe(gap > 45 * day ? null : 30_000);
+    const next = readClock(clock, { wall: later(gap + after), steadyMs: after });
+    expect(next.clock.unconfirmed === null).toBe(believed);
+  });
+
+  test('contact confirms any gap at once, and corrects a clock that lied', () => {
+    const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 });
+    const right = contactClock(clock, { wall: later(year), steadyMs: 1_000 }, later(year));
+    expect(right.clock.unconfirmed).toBeNull();
+    expect(right.anomaly).toBeNull();
+    const wrong = contactClock(clock, { wall: later(year), steadyMs: 1_000 }, later(hour));
+    expect(trusted(wrong.clock)).toBe(later(hour));
+    expect(wrong.anomaly).toMatchObject({ direction: 'forward', noticed: 'contact', differenceMs: year - hour });
+  });
+
+  test('the operator can vouch for a clock that nothing else confirms', () => {
+    const reading = { wall: later(year), steadyMs: 0 };
+    const clock = confirmClock(startClock(noon, 0, reading).clock, reading);
+    expect(clock.unconfirmed).toBeNull();
+    expect(trusted(clock)).toBe(later(year));
+  });
+
+  test('a clock put right while its first reading was in doubt is judged afresh', () => {
+    const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 });
+    const next = readClock(clock, { wall: later(minute), steadyMs: 10_000 });
+    expect(next.clock.unconfirmed).toBeNull();
+    expect(trusted(next.clock)).toBe(later(minute));
+    expect(next.anomaly).toBeNull();
+  });
+
+  test('a known offset of a clock that is always wrong is taken into account, unless the clock was put right meanwhile', () => {
+    const still = startClock(noon, -hour, { wall: later(hour + minute), steadyMs: 0 });
+    expect(trusted(still.clock)).toBe(later(minute));
+    const mended = startClock(noon, -hour, { wall: later(minute), steadyMs: 0 });
+    expect(trusted(mended.clock)).toBe(later(minute));
+    expect(mended.anomaly).toBeNull();
+  });
+});
+
+describe('contact', () => {
+  test.each([
+    {
+      name: 'leaves a difference within two minutes alone',
+      server: hour + 2 * minute,
+      time: hour,
+      offset: 0,
+      anomaly: null,
+    },
+    { name: 'sets a clock that is ahead right', server: 0, time: 0, offset: -hour, anomaly: hour },
+    {
+      name: 'sets a clock that is behind right',
+      server: 3 * hour,
+      time: 3 * hour,
+      offset: 2 * hour,
+      anomaly: -2 * hour,
+    },
+  ])('$name', ({ server, time, offset, anomaly }) => {
+    const step = contactClock(running(), { wall: later(hour), steadyMs: hour }, later(server));
+    expect(trusted(step.clock)).toBe(later(time));
+    expect(step.clock.wallOffsetMs).toBe(offset);
+    expect(step.anomaly?.differenceMs ?? null).toBe(anomaly);
+  });
+
+  test('a wall clock known to be wrong is told once: from then on its offset is known', () => {
+    const jumped = readClock(running(), { wall: later(year), steadyMs: hour });
+    expect(jumped.anomaly).not.toBeNull();
+    const met = contactClock(jumped.clock, { wall: later(year), steadyMs: hour }, later(hour));
+    expect([met.anomaly, met.earlier]).toEqual([null, null]);
+    const on = readClock(met.clock, { wall: later(year + hour), steadyMs: 2 * hour });
+    expect(on.anomaly).toBeNull();
+    expect(leaseTimeMs(on.clock)).toBe(msOfInstant(later(2 * hour)));
+    expect(isWallClockWrong(on.clock)).toBe(true);
+  });
+});

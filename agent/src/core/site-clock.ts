@@ -1,0 +1,166 @@
+/**
+ * Trusted time at a site, from two clocks that a person or a dead battery can spoil: the wall clock, which may be set, and
+ * the steady clock (machine uptime), which may not but knows no date. Owns what time it is and what was odd about it;
+ * reading the clocks is the shell's, appending the anomalies is `site.ts`. Pure: readings in, the next clock out.
+ */
+import { type Instant, instantFromMs, lastInstant, msOfInstant } from '@rollcall/shared/domain/instant.ts';
+import type { EntryBody } from '@rollcall/shared/ledger/entry.ts';
+
+/** Both clocks of the machine, read at once. */
+export type Reading = { wall: Instant; steadyMs: number };
+
+/** Difference of clocks that is taken for drift or for the network's delay, and followed. */
+export const toleratedDifferenceMs = 2 * 60_000;
+/** A machine that was off or asleep for less may start on its own clock at once. */
+export const unquestionedGapMs = 5 * 60_000;
+/** The longest time off that a clock is believed without contact or operator. */
+export const believedGapMs = 45 * 86_400_000;
+/** Steady time without contact after which a believable clock is believed: contact, where there is one, comes sooner. */
+export const confirmAfterSteadyMs = 30_000;
+/** How far an undisciplined crystal may run off within what counts as drift, for each unit of time: 200 ppm. */
+const driftPerMs = 0.000_2;
+
+export type ClockAnomaly = EntryBody<'clock-anomaly'>;
+
+export type SiteClock = {
+  /** Trusted time now, milliseconds since 1970; as of the last reading. */
+  readonly trustedMs: number;
+  /** Where trusted time was last vouched for (start, contact): steady time counts on from here. */
+  readonly anchor: { readonly trustedMs: number; readonly steadyMs: number };
+  /** What must be added to the wall clock to get the right time, as the last contact showed. */
+  readonly wallOffsetMs: number;
+  /** Wall clock plus offset at the last reading: lease policy uses it where it is later than trusted time. */
+  readonly wallMs: number;
+  /** The jump that is in force: how far the wall clock stands from trusted time; null while they agree. */
+  readonly jumpMs: number | null;
+  /** While set, the time is not known well enough to write anything down (see `startClock`). */
+  readonly unconfirmed: { readonly sinceSteadyMs: number; readonly lastKnownMs: number; readonly gapMs: number } | null;
+};
+
+export type ClockStep = { clock: SiteClock; anomaly: ClockAnomaly | null };
+
+/**
+ * The clock of a program that starts. `lastKnown`: the latest instant the site was surely alive at (ledger head, heartbeat).
+ * A wall clock before it was set back: time goes on from `lastKnown`. One well after it is unconfirmed, since a machine that
+ * was off looks the same as a clock that was set forward.
+ */
+export function startClock(lastKnown: Instant, knownWallOffsetMs: number, reading: Reading): ClockStep {
+  const lastKnownMs = msOfInstant(lastKnown);
+  const plainWallMs = msOfInstant(reading.wall);
+  // The clock may have been put right while the program was off: then the offset that made up for it is wrong by now.
+  const offsetHolds =
+    plainWallMs + knownWallOffsetMs >= lastKnownMs - toleratedDifferenceMs ||
+    plainWallMs < lastKnownMs - toleratedDifferenceMs;
+  const wallOffsetMs = offsetHolds ? knownWallOffsetMs : 0;
+  const wallMs = plainWallMs + wallOffsetMs;
+  const gapMs = wallMs - lastKnownMs;
+  const at = (trustedMs: number): SiteClock => ({
+    trustedMs,
+    anchor: { trustedMs, steadyMs: reading.steadyMs },
+    wallOffsetMs,
+    wallMs,
+    jumpMs: null,
+    unconfirmed: null,
+  });
+  if (gapMs < -toleratedDifferenceMs) {
+    return {
+      clock: { ...at(lastKnownMs), jumpMs: gapMs },
+      anomaly: anomalyOf('start', plainWallMs, lastKnownMs - wallOffsetMs),
+    };
+  }
+  if (gapMs > unquestionedGapMs)
+    return {
+      clock: { ...at(wallMs), unconfirmed: { sinceSteadyMs: reading.steadyMs, lastKnownMs, gapMs } },
+      anomaly: null,
+    };
+  return { clock: at(Math.max(wallMs, lastKnownMs)), anomaly: null };
+}
+
+/** The clock at a later reading of a running program. */
+export function readClock(clock: SiteClock, reading: Reading): ClockStep {
+  const wallMs = msOfInstant(reading.wall) + clock.wallOffsetMs;
+  const elapsedMs = Math.max(0, reading.steadyMs - clock.anchor.steadyMs);
+  const expectedMs = clock.anchor.trustedMs + elapsedMs;
+  const differenceMs = wallMs - expectedMs;
+  const agrees = Math.abs(differenceMs) <= toleratedDifferenceMs + elapsedMs * driftPerMs;
+  if (clock.unconfirmed !== null) {
+    // Somebody set the clock while its first reading was still in doubt: judge the new one afresh.
+    if (!agrees) return startClock(instantOf(clock.unconfirmed.lastKnownMs), clock.wallOffsetMs, reading);
+    const followed = { ...clock, wallMs, trustedMs: Math.max(clock.trustedMs, wallMs) };
+    const { sinceSteadyMs, gapMs } = clock.unconfirmed;
+    const believed = gapMs <= believedGapMs && reading.steadyMs - sinceSteadyMs >= confirmAfterSteadyMs;
+    return { clock: believed ? vouched(followed, followed.trustedMs, reading.steadyMs) : followed, anomaly: null };
+  }
+  // Never backwards: a wall clock within tolerance but behind lets trusted time stand until it has caught up.
+  if (agrees)
+    return { clock: { ...clock, wallMs, trustedMs: Math.max(clock.trustedMs, wallMs), jumpMs: null }, anomaly: null };
+  const trustedMs = Math.max(clock.trustedMs, expectedMs);
+  const isSameJump =
+    clock.jumpMs !== null && Math.abs(differenceMs - clock.jumpMs) <= toleratedDifferenceMs + elapsedMs * driftPerMs;
+  return {
+    clock: { ...clock, wallMs, trustedMs, jumpMs: isSameJump ? clock.jumpMs : differenceMs },
+    anomaly: isSameJump ? null : anomalyOf('running', wallMs - clock.wallOffsetMs, expectedMs - clock.wallOffsetMs),
+  };
+}
+
+/** The clock after the aggregator told its time. Confirms what was unconfirmed; corrects what is more than tolerably off. */
+export function contactClock(
+  before: SiteClock,
+  reading: Reading,
+  serverTime: Instant,
+): ClockStep & { earlier: ClockAnomaly | null } {
+  const { clock, anomaly: earlier } = readClock(before, reading);
+  const serverMs = msOfInstant(serverTime);
+  const plainWallMs = msOfInstant(reading.wall);
+  const wallIsOff = Math.abs(clock.wallMs - serverMs) > toleratedDifferenceMs;
+  const trustedIsOff = Math.abs(clock.trustedMs - serverMs) > toleratedDifferenceMs;
+  const corrected = wallIsOff
+    ? { ...clock, wallOffsetMs: serverMs - plainWallMs, wallMs: serverMs, jumpMs: null }
+    : clock;
+  return {
+    clock: vouched(corrected, trustedIsOff ? serverMs : clock.trustedMs, reading.steadyMs),
+    anomaly: trustedIsOff ? anomalyOf('contact', clock.trustedMs, serverMs) : null,
+    earlier,
+  };
+}
+
+/** The operator vouches for the wall clock. */
+export function confirmClock(clock: SiteClock, reading: Reading): SiteClock {
+  return clock.unconfirmed === null ? clock : vouched(clock, clock.trustedMs, reading.steadyMs);
+}
+
+/** Trusted time at a reading, without taking the reading into account for later ones. */
+export function peekTime(clock: SiteClock, reading: Reading): Instant {
+  return instantOf(readClock(clock, reading).clock.trustedMs);
+}
+
+/** Milliseconds of steady time until an unconfirmed clock is believed; null where time alone does not help. */
+export function believedInMs(clock: SiteClock, steadyMs: number): number | null {
+  if (clock.unconfirmed === null || clock.unconfirmed.gapMs > believedGapMs) return null;
+  return Math.max(0, clock.unconfirmed.sinceSteadyMs + confirmAfterSteadyMs - steadyMs);
+}
+
+/** By the later of the two clocks: a clock set forward can only shorten a lease, one set back never extends it. */
+export const leaseTimeMs = (clock: SiteClock): number => Math.max(clock.trustedMs, clock.wallMs);
+
+/** True while the wall clock is known to be wrong. */
+export const isWallClockWrong = (clock: SiteClock): boolean =>
+  clock.jumpMs !== null || Math.abs(clock.wallOffsetMs) > toleratedDifferenceMs;
+
+const vouched = (clock: SiteClock, trustedMs: number, steadyMs: number): SiteClock => ({
+  ...clock,
+  trustedMs,
+  anchor: { trustedMs, steadyMs },
+  unconfirmed: null,
+});
+
+/** A clock so wrong that its time plus offset leaves the years that can be written is taken at the nearest end of them. */
+export function instantOf(ms: number): Instant {
+  return instantFromMs(Math.min(Math.max(0, Math.round(ms)), msOfInstant(lastInstant)));
+}
+
+function anomalyOf(noticed: ClockAnomaly['noticed'], saidMs: number, expectedMs: number): ClockAnomaly {
+  const [clockSaid, expected] = [instantOf(saidMs), instantOf(expectedMs)];
+  const differenceMs = msOfInstant(clockSaid) - msOfInstant(expected);
+  return { direction: saidMs < expectedMs ? 'backward' : 'forward', noticed, clockSaid, expected, differenceMs };
+}
