@@ -1,0 +1,46 @@
+/** The facts a close is decided from and the plan it becomes; `close.ts` decides, the store applies. */
+import type { Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
+import type { AgentKind } from '@rollcall/shared/domain/agent-kind.ts';
+import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import type { Month } from '@rollcall/shared/domain/month.ts';
+
+/** One site's month as billing sees it. */
+export type BillableSite = {
+  siteId: string;
+  siteName: string;
+  accountId: string;
+  accountName: string;
+  mspId: string;
+  mspName: string;
+  timeZone: string;
+  /** Latest revision of the report; null where none came. */
+  report: { revision: number; server: number; workstation: number } | null;
+  /** The aggregator's own count; a month without entries carries the counts that stood before it. */
+  counted: { server: number; workstation: number };
+};
+
+/** What was billed so far for a site and kind by the finalised invoice and its notes. */
+export type BilledFigure = {
+  siteId: string;
+  kind: AgentKind;
+  quantity: number;
+  netMinor: number;
+  basis: 'report' | 'estimate';
+  revision: number | null;
+};
+
+export type ClosePlan = {
+  sellerId: string;
+  buyerId: string;
+  month: Month;
+  /** Finalised documents of this edge and month when the plan was made. */
+  documentsBefore: number;
+  /** The draft to replace or finalise, if there is one. */
+  draftId: string | null;
+  /** The document without its number; the store takes the number where `series` is given. */
+  document: Invoice;
+  lines: InvoiceLine[];
+  /** Series the number is taken from on finalising; null leaves a draft. */
+  series: 'INV' | 'CRN' | 'DBN' | null;
+  at: Instant;
+};

@@ -1,0 +1,188 @@
+/**
+ * Decides what closing a month does on one edge of the tenant tree: a draft that waits, an invoice, a note, or nothing.
+ * Figures and lines come from `lines.ts`, sums from `totals.ts`; `jobs/month-close.ts` gathers the facts and has the plan
+ * applied. Rules: domain.md, sections 2 and 7, and decision "one note for each close".
+ */
+import type { Agreement } from '@rollcall/shared/api/agreement.ts';
+import type { CloseResult, Invoice, InvoiceKind, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
+import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
+import { type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
+import type { BillableSite, BilledFigure, ClosePlan } from './close-plan.ts';
+import { figureKey, invoiceLines, noteLines, rateSites } from './lines.ts';
+import { documentTotals, dueDay } from './totals.ts';
+
+type Party = { id: string; name: string };
+
+/** Everything the decision on one edge and month rests on. */
+export type EdgeFacts = {
+  /** The terms in force; once an invoice was finalised, those it was made under, since a note corrects figures, not prices. */
+  agreement: Agreement;
+  seller: Party;
+  buyer: Party;
+  month: Month;
+  sites: readonly BillableSite[];
+  billed: {
+    invoice: Invoice | undefined;
+    draftId: string | undefined;
+    figures: readonly BilledFigure[];
+    documents: number;
+  };
+  now: Instant;
+  /** Leave out the sites whose report is missing and that were not billed yet, whatever the agreement's policy. */
+  withoutMissing: boolean;
+  /** Identifier of the document, should there be one. */
+  newDocumentId: string;
+};
+
+type EdgeOutcome = CloseResult['edges'][number]['outcome'];
+
+export type CloseDecision =
+  | {
+      ok: true;
+      outcome: Extract<EdgeOutcome, 'held' | 'finalised' | 'credited' | 'debited'>;
+      plan: ClosePlan;
+      missing: BillableSite[];
+    }
+  | { ok: true; outcome: Extract<EdgeOutcome, 'unchanged' | 'nothing-to-bill'>; plan: null; missing: BillableSite[] }
+  | Refusal<'MONTH_NOT_OVER'>;
+
+const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>> = {
+  invoice: 'INV',
+  'credit-note': 'CRN',
+  'debit-note': 'DBN',
+};
+
+/**
+ * The first document of an edge and month is the invoice. While a report is missing under `hold` it stays a draft, unless
+ * `withoutMissing`. Each later close compares the latest figures with the sum of what was billed and answers all changes
+ * with one note: a credit note where their net is below zero, else a debit note, also where they cancel out to zero, so that
+ * no change is left untold. No change, no document; closing twice is harmless.
+ *
+ * A site billed by estimate is trued up when its report arrives. A report that confirms the estimate changes no figure and
+ * makes no note: the line keeps its mark, its evidence shows the report.
+ *
+ * `MONTH_NOT_OVER`: the month still runs in the agreement's zone or in that of a billable site.
+ */
+export function planClose(facts: EdgeFacts): CloseDecision {
+  const running = stillRunning(facts);
+  if (running !== null) return running;
+
+  const { agreement, billed, withoutMissing } = facts;
+  assertConsistent(facts);
+  const billedFigures = new Map(billed.figures.map((figure) => [figureKey(figure.siteId, figure.kind), figure]));
+  const billedSites = new Set(billed.figures.map((figure) => figure.siteId));
+  const estimates = agreement.missingReportPolicy === 'estimate' && !withoutMissing;
+  const { rated, missing } = rateSites(facts.sites, estimates, (siteId) => billedSites.has(siteId));
+
+  if (billed.invoice !== undefined) {
+    const lines = noteLines(rated, billedFigures, agreement, facts.month);
+    if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, missing };
+    const { netMinor } = documentTotals(lines, agreement.taxRatePercent);
+    const kind = netMinor < 0 ? 'credit-note' : 'debit-note';
+    const plan = finalised(facts, kind, lines, missing.length);
+    return { ok: true, outcome: kind === 'credit-note' ? 'credited' : 'debited', plan, missing };
+  }
+
+  const waits = missing.length > 0 && agreement.missingReportPolicy === 'hold' && !withoutMissing;
+  if (!waits && rated.length === 0) return { ok: true, outcome: 'nothing-to-bill', plan: null, missing };
+  const lines = invoiceLines(rated, agreement, facts.month);
+  return waits
+    ? { ok: true, outcome: 'held', plan: draft(facts, lines, missing.length), missing }
+    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, missing.length), missing };
+}
+
+/** The refusal where the month still runs in a zone that matters; it names the one that ends last. */
+function stillRunning({ agreement, sites, month, now }: EdgeFacts): Refusal<'MONTH_NOT_OVER'> | null {
+  let last = { end: monthPeriod(month, agreement.timeZone).end, where: `the agreement's zone ${agreement.timeZone}` };
+  for (const site of sites) {
+    const { end } = monthPeriod(month, site.timeZone);
+    if (end > last.end) last = { end, where: `the zone ${site.timeZone} of site ${site.siteName}` };
+  }
+  if (now >= last.end) return null;
+  return refuse(
+    'MONTH_NOT_OVER',
+    `${month} is not over until ${last.end} in ${last.where}`,
+    `close it at or after ${last.end}`,
+  );
+}
+
+/** What the store can only get wrong by a fault of the program; a bill made from it would be wrong without a word. */
+function assertConsistent({ agreement, billed, month, sites }: EdgeFacts): void {
+  const { invoice, figures, documents } = billed;
+  if ((invoice === undefined) !== (documents === 0)) {
+    throw new RangeError(
+      `${documents} documents of ${month} under ${agreement.id}, but ${invoice?.id ?? 'no invoice'}`,
+    );
+  }
+  if (invoice !== undefined && invoice.agreementId !== agreement.id) {
+    throw new RangeError(`invoice ${invoice.id} was made under ${invoice.agreementId}, not under ${agreement.id}`);
+  }
+  const known = new Set(sites.map((site) => site.siteId));
+  const lost = figures.find((figure) => !known.has(figure.siteId));
+  if (lost !== undefined)
+    throw new RangeError(`site ${lost.siteId} was billed for ${month} and is not billable any more`);
+}
+
+function draft(facts: EdgeFacts, lines: InvoiceLine[], missingReports: number): ClosePlan {
+  const document = documentOf(facts, 'invoice', lines, missingReports);
+  return planOf(facts, document, lines, null);
+}
+
+function finalised(facts: EdgeFacts, kind: InvoiceKind, lines: InvoiceLine[], missingReports: number): ClosePlan {
+  const { agreement, now } = facts;
+  const document: Invoice = {
+    ...documentOf(facts, kind, lines, missingReports),
+    state: 'finalised',
+    finalisedAt: now,
+    // What is credited is not due from the buyer.
+    dueOn: kind === 'credit-note' ? null : dueDay(now, agreement.paymentTermDays, agreement.timeZone),
+  };
+  return planOf(facts, document, lines, seriesOf[kind]);
+}
+
+function planOf(facts: EdgeFacts, document: Invoice, lines: InvoiceLine[], series: ClosePlan['series']): ClosePlan {
+  return {
+    sellerId: facts.seller.id,
+    buyerId: facts.buyer.id,
+    month: facts.month,
+    documentsBefore: facts.billed.documents,
+    draftId: facts.billed.draftId ?? null,
+    document,
+    lines,
+    series,
+    at: facts.now,
+  };
+}
+
+/** A draft of the kind. An invoice takes over its draft's identifier, so that links to the draft lead to the invoice. */
+function documentOf(
+  facts: EdgeFacts,
+  kind: InvoiceKind,
+  lines: readonly InvoiceLine[],
+  missingReports: number,
+): Invoice {
+  const { agreement, seller, buyer, billed, month, now } = facts;
+  const corrected = kind === 'invoice' ? undefined : billed.invoice;
+  return {
+    id: kind === 'invoice' ? (billed.draftId ?? facts.newDocumentId) : facts.newDocumentId,
+    kind,
+    state: 'draft',
+    number: null,
+    sellerId: seller.id,
+    buyerId: buyer.id,
+    sellerName: seller.name,
+    buyerName: buyer.name,
+    agreementId: agreement.id,
+    month,
+    currency: agreement.currency,
+    ...documentTotals(lines, agreement.taxRatePercent),
+    taxRatePercent: agreement.taxRatePercent,
+    refersToId: corrected?.id ?? null,
+    refersToNumber: corrected?.number ?? null,
+    createdAt: now,
+    finalisedAt: null,
+    dueOn: null,
+    missingReports,
+  };
+}

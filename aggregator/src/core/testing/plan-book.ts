@@ -1,0 +1,78 @@
+/** What a store would hold after plans, for tests of core: rows gathered, heads guarded, corrections answered. */
+import type { Month } from '@rollcall/shared/domain/month.ts';
+import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
+import type { DeployedInterval } from '@rollcall/shared/metering/interval.ts';
+import { nodeDigest, nodeVerifier } from '@rollcall/shared/node/crypto.ts';
+import { type CorrectedMonth, type IngestContext, monthsCorrected, planIngest } from '../ingest.ts';
+import type { FindingDraft, IngestPlan, MonthCount, SiteIngestState } from '../ingest-plan.ts';
+
+export class PlanBook {
+  state: SiteIngestState;
+  readonly publicKey: string;
+  readonly rows: Pick<IngestPlan, 'log' | 'deployments' | 'keyStates' | 'reports' | 'commandsApplied'> = {
+    log: [],
+    deployments: [],
+    keyStates: [],
+    reports: [],
+    commandsApplied: [],
+  };
+  readonly months = new Map<Month, MonthCount>();
+  readonly findings = new Map<string, FindingDraft>();
+  intervals: DeployedInterval[] = [];
+
+  constructor(state: SiteIngestState, publicKey: string) {
+    this.state = state;
+    this.publicKey = publicKey;
+  }
+
+  /** Plans and applies; what was refused changes nothing. */
+  take(entries: readonly LedgerEntry[], changes: Partial<IngestContext> = {}): ReturnType<typeof planIngest> {
+    const planned = planIngest(this.state, entries, {
+      digest: nodeDigest,
+      verifier: nodeVerifier,
+      receivedAt: '2030-01-01T00:00:00.000Z',
+      enrolledPublicKey: this.publicKey,
+      ledgerSeq: 0,
+      corrected: new Map(monthsCorrected(entries).map((month) => [month, this.#corrected(month)])),
+      ...changes,
+    });
+    if (planned.ok) this.#apply(planned.plan);
+    return planned;
+  }
+
+  #corrected(month: Month): CorrectedMonth {
+    return {
+      latest: this.rows.reports.findLast((row) => row.month === month)?.report ?? null,
+      intervals: this.intervals,
+    };
+  }
+
+  #apply(plan: IngestPlan): void {
+    this.state = plan.next;
+    this.rows.log.push(...plan.log);
+    this.rows.deployments.push(...plan.deployments);
+    this.rows.keyStates.push(...plan.keyStates);
+    this.rows.reports.push(...plan.reports);
+    this.rows.commandsApplied.push(...plan.commandsApplied);
+    for (const month of plan.months) this.months.set(month.month, month);
+    for (const finding of plan.findings) if (!this.findings.has(finding.id)) this.findings.set(finding.id, finding);
+    for (const change of plan.deployments) {
+      if (change.change === 'open') this.#open(change.endpointId, change.kind, change.deployedAt);
+      if (change.change === 'close') this.#close(change.endpointId, change.removedAt);
+      if (change.change === 'kind') {
+        this.#close(change.endpointId, change.at);
+        this.#open(change.endpointId, change.kind, change.at);
+      }
+    }
+  }
+
+  #open(endpoint: string, kind: DeployedInterval['kind'], deployedAt: string): void {
+    this.intervals.push({ endpoint, kind, deployedAt, removedAt: null });
+  }
+
+  #close(endpoint: string, removedAt: string): void {
+    this.intervals = this.intervals.map((each) =>
+      each.endpoint === endpoint && each.removedAt === null ? { ...each, removedAt } : each,
+    );
+  }
+}

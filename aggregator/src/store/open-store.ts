@@ -1,0 +1,65 @@
+/** Opens the store a database URL names: `sqlite:PATH` or `postgres://…`. The caller migrates it before anything else. */
+import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { Logger } from '@rollcall/shared/node/logger.ts';
+import { billingStore } from './billing-store.ts';
+import type { Engine } from './engine.ts';
+import { enrolmentStore } from './enrolment-store.ts';
+import { keyStore } from './key-store.ts';
+import { ledgerReads } from './ledger-reads.ts';
+import { connectPostgres } from './postgres-connection.ts';
+import { postgresEngine } from './postgres-engine.ts';
+import { postgresIngest } from './postgres-ingest.ts';
+import { reportStore } from './report-store.ts';
+import { secretStore } from './secret-store.ts';
+import { siteStore } from './site-store.ts';
+import { openSqliteEngine } from './sqlite-engine.ts';
+import { sqliteIngest } from './sqlite-ingest.ts';
+import type { IngestStore, Store } from './store.ts';
+import { tenancyStore } from './tenancy-store.ts';
+import { tokenStore } from './token-store.ts';
+
+/**
+ * @throws RollcallError `DATABASE_URL_INVALID`; `DATABASE_UNUSABLE` when a SQLite file cannot be opened. Neither shows the
+ * URL, which may hold a password.
+ */
+export async function openStore(databaseUrl: string, options: { logger?: Logger } = {}): Promise<Store> {
+  const [scheme] = databaseUrl.split(':', 1);
+  switch (scheme) {
+    case 'sqlite': {
+      const path = databaseUrl.slice('sqlite:'.length);
+      if (path === '') throw invalidUrl('sqlite: needs a path, such as sqlite:./data/rollcall.db');
+      const engine = openSqliteEngine(path);
+      return storeOn(engine, sqliteIngest(engine));
+    }
+    case 'postgres':
+    case 'postgresql': {
+      const engine = postgresEngine(connectPostgres(databaseUrl, options.logger));
+      return storeOn(engine, postgresIngest(engine));
+    }
+    default:
+      throw invalidUrl('it begins neither with sqlite: nor with postgres://');
+  }
+}
+
+/** The store on an engine; `ingest` is the engine's own way of committing groups. */
+export function storeOn(engine: Engine, ingest: Pick<IngestStore, 'apply'>): Store {
+  return {
+    tenancy: tenancyStore(engine),
+    tokens: tokenStore(engine),
+    sites: { ...siteStore(engine), ...enrolmentStore(engine) },
+    keys: keyStore(engine),
+    ingest: { ...ingest, ...ledgerReads(engine) },
+    reports: reportStore(engine),
+    billing: billingStore(engine),
+    secrets: secretStore(engine),
+    migrate: () => engine.migrate(),
+    ping: () => engine.ping(),
+    close: () => engine.close(),
+  };
+}
+
+const invalidUrl = (why: string): RollcallError =>
+  new RollcallError('DATABASE_URL_INVALID', `the database URL cannot be used: ${why}`, {
+    retryable: false,
+    hint: 'write sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE',
+  });

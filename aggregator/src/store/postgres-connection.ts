@@ -1,0 +1,100 @@
+/** A pool of connections to PostgreSQL, narrowed to what the store's engine uses. PGlite stands in for it in tests. */
+import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { Logger } from '@rollcall/shared/node/logger.ts';
+import { type Dialect, PostgresDialect } from 'kysely';
+import pg from 'pg';
+
+/** Rows of a query, or the number of rows that a statement changed. */
+export type QueryResult = { rows: unknown[]; changed: number };
+export type RunQuery = (text: string, values: readonly unknown[]) => Promise<QueryResult>;
+
+export type PostgresConnection = {
+  query: RunQuery;
+  /** Runs `work` once between BEGIN and COMMIT on one client; whatever it throws rolls back. */
+  transaction<Result>(work: (query: RunQuery) => Promise<Result>): Promise<Result>;
+  /** Executes for Kysely's migrator. */
+  executingDialect(): Dialect;
+  close(): Promise<void>;
+};
+
+const connectionsMax = 10;
+const connectTimeoutMs = 5_000;
+/** Longer than the close of a large month takes, shorter than anyone waits. */
+const statementTimeoutMs = 60_000;
+/** A little later than the server's own limit: for a server that does not even say that it gave up. */
+const queryTimeoutMs = statementTimeoutMs + 5_000;
+const idleInTransactionTimeoutMs = 30_000;
+
+const int8Oid = 20;
+
+/** Connects when first used. @throws RollcallError `DATABASE_URL_INVALID`, without the URL: it may hold a password. */
+export function connectPostgres(databaseUrl: string, logger: Logger | undefined): PostgresConnection {
+  if (!URL.canParse(databaseUrl)) {
+    throw new RollcallError('DATABASE_URL_INVALID', 'the database URL is not a URL', {
+      retryable: false,
+      hint: 'write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of the password percent-encoded',
+    });
+  }
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    application_name: 'rollcall',
+    max: connectionsMax,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: queryTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+    keepAlive: true,
+    types: { getTypeParser },
+  });
+  const onError = (error: Error): void =>
+    logger?.warn({ err: { message: error.message } }, 'a connection to PostgreSQL broke');
+  pool.on('error', onError);
+  // A client that breaks between two queries of a transaction tells nobody else; the next query fails by itself.
+  pool.on('connect', (client) => client.on('error', onError));
+
+  const on =
+    (client: pg.Pool | pg.PoolClient): RunQuery =>
+    async (text, values) => {
+      const result = await client.query(text, [...values]);
+      return { rows: result.rows, changed: result.rowCount ?? 0 };
+    };
+
+  return {
+    query: on(pool),
+    async transaction(work) {
+      const client = await pool.connect();
+      let broken = false;
+      try {
+        await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+        const result = await work(on(client));
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => {
+          broken = true;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+    executingDialect: () => new PostgresDialect({ pool }),
+    close: () => pool.end(),
+  };
+}
+
+/** int8 comes as text, since it may exceed what a number holds; here it never may. */
+export function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value))
+    throw new RollcallError('STORE_CONTRADICTION', `the database holds ${text}, more than a number can`, {
+      retryable: false,
+    });
+  return value;
+}
+
+// The signature is pg's own, overloaded by format; only int8 is read otherwise than pg reads it.
+const getTypeParser: typeof pg.types.getTypeParser = ((oid: number, format?: 'text' | 'binary') =>
+  oid === int8Oid && format !== 'binary'
+    ? safeInteger
+    : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser;
