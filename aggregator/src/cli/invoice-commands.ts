@@ -1,0 +1,182 @@
+/** `rollcall close` and `rollcall invoice`: from a month's reports to what the buyers owe, and why. */
+import { ClosePreview, CloseResult, Invoice, InvoiceLine, LineEvidence } from '@rollcall/shared/api/invoice.ts';
+import { formatMinor } from '@rollcall/shared/domain/money.ts';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
+import { outOption, writeOut } from './file-output.ts';
+import type { Column } from './printer.ts';
+
+type ClosedEdge = CloseResult['edges'][number];
+
+const closeColumns: readonly Column<ClosedEdge>[] = [
+  ['BUYER', (row) => row.buyerName],
+  ['OUTCOME', (row) => row.outcome],
+  ['NUMBER', (row) => row.number],
+  ['MISSING REPORTS', (row) => row.missingCount],
+  ['INVOICE', (row) => row.invoiceId],
+];
+const previewColumns: readonly Column<ClosePreview['edges'][number]>[] = [
+  ...closeColumns.slice(0, 2),
+  ['NET', (row) => (row.netMinor === null ? null : `${formatMinor(row.netMinor, row.currency)} ${row.currency}`)],
+  ['MISSING REPORTS', (row) => row.missingCount],
+];
+
+const columns: readonly Column<Invoice>[] = [
+  ['ID', (row) => row.id],
+  ['NUMBER', (row) => row.number],
+  ['KIND', (row) => row.kind],
+  ['STATE', (row) => row.state],
+  ['MONTH', (row) => row.month],
+  ['SELLER', (row) => row.sellerName],
+  ['BUYER', (row) => row.buyerName],
+  ['GROSS', (row) => `${formatMinor(row.grossMinor, row.currency)} ${row.currency}`],
+  ['DUE', (row) => row.dueOn],
+];
+const fields: readonly Column<Invoice>[] = [
+  ...columns.slice(0, 7),
+  ['NET', (row) => `${formatMinor(row.netMinor, row.currency)} ${row.currency}`],
+  ['TAX', (row) => `${formatMinor(row.taxMinor, row.currency)} ${row.currency} (${row.taxRatePercent} %)`],
+  ...columns.slice(7),
+  ['REFERS TO', (row) => row.refersToNumber],
+  ['FINALISED', (row) => row.finalisedAt],
+  ['MISSING REPORTS', (row) => row.missingReports],
+];
+
+export function addInvoiceCommands(program: Command, io: ProgramIo): void {
+  addAdminCommand(program, io, {
+    name: 'close <month>',
+    summary: 'close a month: make the invoices, or the notes that correct them; again changes nothing',
+    options: [
+      new Option('--without-missing', 'do not wait for missing reports; a debit note bills them when they come'),
+      new Option('--preview', 'only tell what it would do'),
+    ],
+    schema: z.object({ withoutMissing: z.boolean().default(false), preview: z.boolean().default(false) }),
+    examples: ['close 2026-02 --preview', 'close 2026-02'],
+    async run({ client, print, options: { withoutMissing, preview }, args }) {
+      const month = theArgument(args);
+      if (preview)
+        print.rows((await client.get('/api/v1/closes', ClosePreview, { month, withoutMissing })).edges, previewColumns);
+      else
+        print.rows((await client.post('/api/v1/closes', { month, withoutMissing }, CloseResult)).edges, closeColumns);
+    },
+  });
+
+  const invoice = program.command('invoice').description('invoices, credit notes and debit notes');
+  addAdminCommand(invoice, io, {
+    name: 'list',
+    summary: 'list the documents in which your organisation sells or buys',
+    options: [
+      new Option('--month <month>', 'only of this month'),
+      new Option('--seller <organisation>', 'only of this seller'),
+      new Option('--buyer <organisation>', 'only of this buyer'),
+      limitOption,
+    ],
+    schema: z.object({
+      month: z.string().optional(),
+      seller: z.string().optional(),
+      buyer: z.string().optional(),
+      limit: Limit,
+    }),
+    async run({ client, print, options: { month, seller, buyer, limit } }) {
+      const { rows, more } = await client.list(
+        '/api/v1/invoices',
+        Invoice,
+        { month, sellerId: seller, buyerId: buyer },
+        limit,
+      );
+      print.rows(rows, columns, more);
+    },
+  });
+  addAdminCommand(invoice, io, {
+    name: 'show <invoice>',
+    summary: 'show a document and its lines',
+    options: [limitOption],
+    schema: z.object({ limit: Limit }),
+    async run({ client, print, options: { limit }, args }) {
+      const shown = await client.get(pathOf(args), Invoice);
+      const { rows, more } = await client.list(`${pathOf(args)}/lines`, InvoiceLine, {}, limit);
+      if (print.json) {
+        print.one({ ...shown, lines: rows }, []);
+        return;
+      }
+      const money = (minor: number): string => formatMinor(minor, shown.currency);
+      print.one(shown, fields);
+      print.rows(
+        rows,
+        [
+          ['LINE', (row) => row.number],
+          ['MSP', (row) => row.mspName],
+          ['ACCOUNT', (row) => row.accountName],
+          ['SITE', (row) => row.siteName],
+          ['KIND', (row) => row.kind],
+          ['QUANTITY', (row) => row.quantity],
+          ['PRICE', (row) => money(row.unitPriceMinor)],
+          ['NET', (row) => money(row.netMinor)],
+          ['BASIS', (row) => (row.revision === null ? row.basis : `${row.basis}, revision ${row.revision}`)],
+        ],
+        more,
+      );
+    },
+  });
+  for (const [format, what] of [
+    ['pdf', 'a document as PDF, into a file of its own name unless --out says otherwise'],
+    ['csv', 'the lines of a document as CSV'],
+  ] as const) {
+    addAdminCommand(invoice, io, {
+      name: `${format} <invoice>`,
+      summary: what,
+      options: [outOption],
+      schema: z.object({ out: z.string().optional() }),
+      async run({ client, print, options: { out }, args }) {
+        const { name, content } = await client.download(`${pathOf(args)}/${format}`);
+        // Nobody wants a PDF in the terminal.
+        await writeOut(print, out ?? (format === 'pdf' ? name : undefined), content);
+      },
+    });
+  }
+  addAdminCommand(invoice, io, {
+    name: 'evidence <invoice> <line>',
+    summary: 'why a line says what it says: who stood deployed at the peak, and since when',
+    schema: z.object({}),
+    async run({ client, print, args }) {
+      const evidence = await client.get(
+        `${pathOf(args)}/lines/${encodeURIComponent(theArgument(args, 1))}/evidence`,
+        LineEvidence,
+      );
+      if (print.json) {
+        print.one(evidence, []);
+        return;
+      }
+      print.one(evidence, [
+        ['SITE', ({ line }) => line.siteName],
+        ['KIND', ({ line }) => line.kind],
+        ['MONTH', ({ line }) => line.month],
+        ['PEAK', ({ peak }) => peak],
+        ['AT', ({ peakAt }) => peakAt],
+        [
+          'BASIS',
+          ({ line, report }) =>
+            report === null ? line.basis : `signed report, revision ${report.revision}, ledger entry ${report.seq}`,
+        ],
+        [
+          'DIFFERENCE',
+          ({ difference }) =>
+            difference === null
+              ? 'none: report and ledger name the same endpoints'
+              : `${difference.onlyReported.length} only reported, ${difference.onlyHeld.length} only in the ledger`,
+        ],
+      ]);
+      print.rows(evidence.endpoints, [
+        ['ENDPOINT', (row) => row.endpointId],
+        ['HOST', (row) => row.hostName],
+        ['MACHINE', (row) => row.machineId],
+        ['DEPLOYED', (row) => row.deployedAt],
+        ['REMOVED', (row) => row.removedAt],
+        ['LEDGER ENTRY', (row) => row.deployedSeq],
+      ]);
+    },
+  });
+}
+
+const pathOf = (args: readonly string[]): string => `/api/v1/invoices/${encodeURIComponent(theArgument(args))}`;

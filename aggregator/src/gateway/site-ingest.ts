@@ -1,0 +1,124 @@
+/**
+ * Takes one append of a site through: what is held already, the plan, the commit, the second look when the site's head moved
+ * meanwhile. Owns the order of these steps; deciding is core/ingest.ts, answering the site is session.ts.
+ */
+import type { Clock } from '@rollcall/shared/domain/clock.ts';
+import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
+import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { Digest, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
+import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
+import type { RejectCode } from '@rollcall/shared/protocol/reject.ts';
+import { type CorrectedMonth, fork, freshState, monthsCorrected, planIngest, replayCheck } from '../core/ingest.ts';
+import type { SiteIngestState } from '../core/ingest-plan.ts';
+import type { SiteSession, Store } from '../store/store.ts';
+import type { GroupCommit } from './group-commit.ts';
+import { correctedIntervalsMax } from './limits.ts';
+
+/** A site as its session knows it. */
+export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; ledgerSeq: number };
+
+/** `state`: where the site stands after it, whatever came of the append. */
+export type AppendOutcome =
+  | { ok: true; state: SiteIngestState; progressed: boolean }
+  | { ok: false; code: RejectCode; message: string; state: SiteIngestState };
+
+export type SiteIngestParts = {
+  store: Pick<Store, 'ingest' | 'reports' | 'sites'>;
+  groupCommit: Pick<GroupCommit, 'submit'>;
+  clock: Clock;
+  digest: Digest;
+  verifier: Verifier;
+};
+
+/** Ingest's state of a site as the store gives it; one of which nothing came yet begins empty. */
+export const stateOf = ({ site, state }: SiteSession, publicKey: PublicKey): SiteIngestState =>
+  state ?? freshState({ siteId: site.id, publicKey, timeZone: site.timeZone });
+
+/** @throws RollcallError when the store cannot be asked; whether the append was kept shows at the next welcome. */
+export async function appendEntries(
+  parts: SiteIngestParts,
+  site: IngestingSite,
+  entries: readonly LedgerEntry[],
+): Promise<AppendOutcome> {
+  let { state } = site;
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await tryAppend(parts, { ...site, state }, entries);
+    if (outcome !== 'CONFLICT') return outcome;
+    state = await reload(parts, site);
+    if (attempt === 2) return { ok: false, code: 'GAP', message: 'another connection writes this ledger too', state };
+  }
+}
+
+async function tryAppend(
+  parts: SiteIngestParts,
+  site: IngestingSite,
+  entries: readonly LedgerEntry[],
+): Promise<AppendOutcome | 'CONFLICT'> {
+  const { store, digest, verifier, clock } = parts;
+  const { state } = site;
+  const replay = replayCheck(state.head, entries, digest);
+  if (!replay.ok) return { ...replay, state };
+  if (replay.check !== null && (await store.ingest.entryHash(state.siteId, replay.check.seq)) !== replay.check.hash)
+    return { ...fork(replay.check.seq), state };
+  const fresh = replay.held === 0 ? entries : entries.slice(replay.held);
+  if (fresh.length === 0) return { ok: true, state, progressed: false };
+  const planned = planIngest(state, fresh, {
+    digest,
+    verifier,
+    receivedAt: clock.now(),
+    enrolledPublicKey: site.publicKey,
+    ledgerSeq: site.ledgerSeq,
+    corrected: await correctedMonths(store, state, monthsCorrected(fresh)),
+  });
+  if (!planned.ok) return { ...planned, state };
+  const applied = await parts.groupCommit.submit(planned.plan);
+  if (applied.ok) return { ok: true, state: planned.plan.next, progressed: true };
+  switch (applied.code) {
+    case 'CONFLICT':
+      return 'CONFLICT';
+    case 'CONTRADICTION':
+      return {
+        ok: false,
+        code: 'BAD_ENTRY',
+        message: 'an agent is deployed twice, or removed where it was not deployed',
+        state,
+      };
+    case 'BACKLOG_FULL':
+      return { ok: false, code: 'BACKLOG_FULL', message: 'too much waits to be stored', state };
+  }
+}
+
+async function correctedMonths(
+  store: SiteIngestParts['store'],
+  { siteId, timeZone }: SiteIngestState,
+  months: readonly Month[],
+): Promise<ReadonlyMap<Month, CorrectedMonth>> {
+  const corrected = new Map<Month, CorrectedMonth>();
+  if (months.length === 0) return corrected;
+  const { site, path } = await sessionOf(store, siteId);
+  for (const month of months) {
+    const { start, end } = monthPeriod(month, timeZone);
+    const revisions = await store.reports.revisions({ organisationId: site.mspId, kind: 'msp', path }, siteId, month);
+    const deployments = await store.reports.intervals(siteId, start, end, correctedIntervalsMax);
+    corrected.set(month, {
+      latest: revisions?.at(-1)?.report ?? null,
+      intervals: deployments.map(({ endpointId, kind, deployedAt, removedAt }) => ({
+        endpoint: endpointId,
+        kind,
+        deployedAt,
+        removedAt,
+      })),
+    });
+  }
+  return corrected;
+}
+
+const reload = async ({ store }: SiteIngestParts, { state, publicKey }: IngestingSite): Promise<SiteIngestState> =>
+  stateOf(await sessionOf(store, state.siteId), publicKey);
+
+async function sessionOf(store: Pick<Store, 'sites'>, siteId: string): Promise<SiteSession> {
+  const session = await store.sites.session(siteId);
+  if (session === undefined)
+    throw new RollcallError('SITE_GONE', `the site ${siteId} is no longer in the store`, { retryable: false });
+  return session;
+}

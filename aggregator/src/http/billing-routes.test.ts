@@ -1,0 +1,368 @@
+/** From agreement to invoice over the API: what each organisation may do, sees, and downloads. */
+import type { Agreement } from '@rollcall/shared/api/agreement.ts';
+import { CloseResult, Invoice, LineEvidence } from '@rollcall/shared/api/invoice.ts';
+import { ReportDetail } from '@rollcall/shared/api/report.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BillingWorld, type LedgerSite } from '../jobs/testing/billing-world.ts';
+import { plantTenantTree, type Tenant, type TenantTree } from './testing/tenant-tree.ts';
+
+const terms = {
+  programme: 'metered-peak',
+  currency: 'EUR',
+  serverUnitPriceMinor: 950,
+  workstationUnitPriceMinor: 300,
+  taxRatePercent: '22',
+  paymentTermDays: 30,
+  timeZone: 'Europe/Rome',
+  missingReportPolicy: 'hold',
+  validFrom: '2026-01',
+};
+const unknown = 'inv_00000000000000000000';
+
+let tree: TenantTree;
+beforeEach(async () => {
+  tree = await plantTenantTree();
+});
+afterEach(() => tree.close());
+
+const agree = (seller: Tenant, buyer: Tenant, change: Partial<Agreement> = {}) =>
+  tree.ask(seller, 'POST', '/api/v1/agreements', { ...terms, buyerId: buyer.id, ...change });
+
+describe('a price agreement', () => {
+  it('is made by the organisation right above its buyer, and seen by the two of them', async () => {
+    const made = await agree(tree.north, tree.alpha);
+    expect(made.status).toBe(201);
+    expect(made.body).toMatchObject({ ...terms, sellerId: tree.north.id, buyerId: tree.alpha.id });
+    const address = `/api/v1/agreements/${String(made.body['id'])}`;
+    expect(made.headers.get('location')).toBe(address);
+    const statuses = await Promise.all(
+      [tree.north, tree.alpha, tree.vendor, tree.south, tree.beta].map(
+        async (who) => (await tree.ask(who, 'GET', address)).status,
+      ),
+    );
+    expect(statuses).toEqual([200, 200, 404, 404, 404]);
+    const lists = await Promise.all(
+      [tree.north, tree.alpha, tree.vendor, tree.beta].map(
+        async (who) => (await tree.ok(who, 'GET', '/api/v1/agreements'))['rows'],
+      ),
+    );
+    expect(lists.map((rows) => (rows as unknown[]).length)).toEqual([1, 1, 0, 0]);
+  });
+
+  it.each<[string, (tree: TenantTree) => [Tenant, Tenant], Partial<Agreement>, number, string]>([
+    ['with a buyer elsewhere in the tree', ({ north, gamma }) => [north, gamma], {}, 404, 'NOT_FOUND'],
+    ['over the head of the distributor between', ({ vendor, alpha }) => [vendor, alpha], {}, 403, 'NOT_ALLOWED'],
+    ['with oneself', ({ north }) => [north, north], {}, 403, 'NOT_ALLOWED'],
+    ['by an MSP', ({ alpha }) => [alpha, alpha], {}, 403, 'NOT_ALLOWED'],
+    [
+      'in a currency other than the buyer’s',
+      ({ north, alpha }) => [north, alpha],
+      { currency: 'CHF' },
+      422,
+      'CURRENCY_DIFFERS',
+    ],
+    ['in no currency', ({ north, alpha }) => [north, alpha], { currency: 'EURO' }, 422, 'INVALID_INPUT'],
+    [
+      'with a price below zero',
+      ({ north, alpha }) => [north, alpha],
+      { serverUnitPriceMinor: -1 },
+      422,
+      'INVALID_INPUT',
+    ],
+    ['with half a cent', ({ north, alpha }) => [north, alpha], { serverUnitPriceMinor: 0.5 }, 422, 'INVALID_INPUT'],
+    [
+      'with a price beyond all reason',
+      ({ north, alpha }) => [north, alpha],
+      { serverUnitPriceMinor: 100_000_001 },
+      422,
+      'INVALID_INPUT',
+    ],
+    [
+      'with a tax above 100 %',
+      ({ north, alpha }) => [north, alpha],
+      { taxRatePercent: '100.01' },
+      422,
+      'INVALID_INPUT',
+    ],
+    ['with a tax below zero', ({ north, alpha }) => [north, alpha], { taxRatePercent: '-1' }, 422, 'INVALID_INPUT'],
+    [
+      'with a tax that is no number',
+      ({ north, alpha }) => [north, alpha],
+      { taxRatePercent: '22 %' },
+      422,
+      'INVALID_INPUT',
+    ],
+    ['in a zone by offset', ({ north, alpha }) => [north, alpha], { timeZone: '+02:00' }, 422, 'INVALID_INPUT'],
+  ])('is refused %s', async (_name, between, change, status, code) => {
+    const [seller, buyer] = between(tree);
+    expect(await agree(seller, buyer, change)).toMatchObject({ status, body: { code } });
+    expect((await tree.ok(tree.north, 'GET', '/api/v1/agreements'))['rows']).toEqual([]);
+  });
+
+  it.each(['0', '100', '7.7', '0.000001'])('takes a tax of %s per cent', async (taxRatePercent) => {
+    expect(await agree(tree.north, tree.alpha, { taxRatePercent })).toMatchObject({
+      status: 201,
+      body: { taxRatePercent },
+    });
+  });
+
+  it('takes over from an earlier one by its first month, once a month', async () => {
+    expect((await agree(tree.north, tree.alpha)).status).toBe(201);
+    expect(await agree(tree.north, tree.alpha)).toMatchObject({ status: 409, body: { code: 'AGREEMENT_EXISTS' } });
+    expect((await agree(tree.north, tree.alpha, { validFrom: '2026-02' })).status).toBe(201);
+  });
+});
+
+describe('a closed month', () => {
+  let site: LedgerSite;
+  let servers: string[];
+
+  const close = async (seller: Tenant, body: object = { month: '2026-03' }) =>
+    CloseResult.parse(await tree.ok(seller, 'POST', '/api/v1/closes', body));
+
+  beforeEach(async () => {
+    const world = new BillingWorld(tree.store);
+    await agree(tree.vendor, tree.north);
+    await agree(tree.north, tree.alpha, { serverUnitPriceMinor: 1200 });
+    site = await world.site(tree.alpha, 'Zürich, =HQ', '2026-02-10T09:00:00.000Z');
+    site.seal('2026-02');
+    servers = site.deploy('2026-03-10T08:00:00.000Z', 'server', 2);
+    site.remove('2026-03-12T08:00:00.000Z', 'server', servers[0] ?? '');
+    site.deploy('2026-03-12T08:00:00.000Z', 'server', 1);
+    site.deploy('2026-03-15T08:00:00.000Z', 'workstation', 3);
+    site.seal('2026-03');
+    await site.send();
+    tree.clock.setWall('2026-04-02T08:00:00.000Z');
+  });
+
+  it('is invoiced once, and shown to seller and buyer alone on every address', async () => {
+    const [edge] = (await close(tree.north)).edges;
+    expect(edge).toMatchObject({ outcome: 'finalised', number: 'INV-2026-000001', buyerName: 'Alpha' });
+    expect((await close(tree.north)).edges).toMatchObject([{ outcome: 'unchanged', number: 'INV-2026-000001' }]);
+    const address = `/api/v1/invoices/${edge?.invoiceId ?? ''}`;
+    for (const path of [
+      address,
+      `${address}/lines`,
+      `${address}/lines/1/evidence`,
+      `${address}/csv`,
+      `${address}/pdf`,
+    ]) {
+      const statuses = await Promise.all(
+        [tree.north, tree.alpha, tree.vendor, tree.south, tree.beta, tree.gamma].map(
+          async (who) => (await tree.ask(who, 'GET', path)).status,
+        ),
+      );
+      expect([path, ...statuses]).toEqual([path, 200, 200, 404, 404, 404, 404]);
+      expect(await tree.ask(tree.north, 'GET', path.replace(edge?.invoiceId ?? '', unknown))).toMatchObject({
+        status: 404,
+        body: { code: 'NOT_FOUND' },
+      });
+      expect((await tree.ask(undefined, 'GET', path)).status).toBe(401);
+    }
+    expect(Invoice.parse(await tree.ok(tree.alpha, 'GET', address))).toMatchObject({
+      netMinor: 3300,
+      taxMinor: 726,
+      grossMinor: 4026,
+      sellerName: 'North',
+    });
+    expect(await tree.ok(tree.alpha, 'GET', '/api/v1/invoices?month=2026-03')).toMatchObject({
+      rows: [{ number: 'INV-2026-000001' }],
+      nextCursor: null,
+    });
+    expect(await tree.ok(tree.alpha, 'GET', '/api/v1/invoices?month=2026-02')).toMatchObject({ rows: [] });
+    expect(await tree.ok(tree.vendor, 'GET', '/api/v1/invoices')).toMatchObject({ rows: [] });
+  });
+
+  it('answers why: the endpoints of the peak, which are the witness of the signed report', async () => {
+    const [edge] = (await close(tree.north)).edges;
+    const address = `/api/v1/invoices/${edge?.invoiceId ?? ''}/lines`;
+    const evidence = LineEvidence.parse(await tree.ok(tree.alpha, 'GET', `${address}/1/evidence`));
+    const report = site.reports.get('2026-03');
+    expect(evidence).toMatchObject({
+      line: { kind: 'server', quantity: 2, revision: 1 },
+      peak: 2,
+      peakAt: '2026-03-10T08:00:00.000Z',
+      period: report?.period,
+      difference: null,
+      report: { revision: 1, signature: report?.signature, publicKey: report?.publicKey },
+    });
+    expect(evidence.endpoints.map(({ endpointId }) => endpointId)).toEqual(report?.peaks.server.endpoints);
+    // The one that left later in the month stood at the peak all the same.
+    expect(evidence.endpoints.find(({ endpointId }) => endpointId === servers[0])).toMatchObject({
+      deployedAt: '2026-03-10T08:00:00.000Z',
+      removedAt: '2026-03-12T08:00:00.000Z',
+      deployedSeq: 3,
+    });
+    for (const number of ['0', '3', '-1', '1.5', 'x', '99999999999999999999'])
+      expect(await tree.ask(tree.alpha, 'GET', `${address}/${number}/evidence`)).toMatchObject({
+        status: 404,
+        body: { code: 'NOT_FOUND' },
+      });
+  });
+
+  it('answers why a note says what it says', async () => {
+    await close(tree.north);
+    site.correct('2026-03', '2026-04-03T00:00:00.000Z', [servers[1] ?? '']);
+    await site.send();
+    const [edge] = (await close(tree.north)).edges;
+    expect(edge).toMatchObject({ outcome: 'credited', number: 'CRN-2026-000001' });
+    const evidence = LineEvidence.parse(
+      await tree.ok(tree.alpha, 'GET', `/api/v1/invoices/${edge?.invoiceId ?? ''}/lines/1/evidence`),
+    );
+    expect(evidence).toMatchObject({ line: { quantity: -1 }, peak: 1, difference: null, report: { revision: 2 } });
+    expect(evidence.endpoints.map(({ endpointId }) => endpointId)).toEqual(
+      site.reports.get('2026-03')?.peaks.server.endpoints,
+    );
+    expect(evidence.endpoints).toHaveLength(1);
+  });
+
+  it('answers why an estimate says what it says, from the ledger as far as it is held', async () => {
+    const world = new BillingWorld(tree.store);
+    await agree(tree.south, tree.gamma, { missingReportPolicy: 'estimate' });
+    const silent = await world.site(tree.gamma, 'Silent', '2026-01-20T09:00:00.000Z');
+    const endpoints = silent.deploy('2026-01-21T08:00:00.000Z', 'server', 2);
+    await silent.send();
+    const [edge] = (await close(tree.south)).edges;
+    expect(edge).toMatchObject({
+      outcome: 'finalised',
+      missingReportPolicy: 'estimate',
+      missingSites: [{ siteName: 'Silent' }],
+    });
+    const evidence = LineEvidence.parse(
+      await tree.ok(tree.gamma, 'GET', `/api/v1/invoices/${edge?.invoiceId ?? ''}/lines/1/evidence`),
+    );
+    // Silence removes nobody: what stood in January stands from the first instant of March on.
+    expect(evidence).toMatchObject({
+      line: { quantity: 2, basis: 'estimate', revision: null },
+      peak: 2,
+      peakAt: '2026-02-28T23:00:00.000Z',
+      report: null,
+    });
+    expect(evidence.endpoints.map(({ endpointId }) => endpointId)).toEqual(endpoints.toSorted());
+  });
+
+  it('can be had as CSV and as PDF, by the buyer too, who sees nothing else of its seller', async () => {
+    const [edge] = (await close(tree.north)).edges;
+    const address = `/api/v1/invoices/${edge?.invoiceId ?? ''}`;
+    const headers = { authorization: `Bearer ${tree.alpha.token}` };
+    const csv = await tree.app.request(`${address}/csv`, { headers }, {});
+    expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect(csv.headers.get('content-disposition')).toContain('filename="INV-2026-000001.csv"');
+    const rows = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await csv.arrayBuffer()).split('\r\n');
+    expect(rows[0]?.startsWith('\u{feff}document,')).toBe(true);
+    expect(rows[1]).toMatch(/,"Zürich, =HQ",server,2,12\.00,24\.00,EUR,22,report,1$/);
+    expect(rows).toHaveLength(4);
+    const pdf = await tree.app.request(`${address}/pdf`, { headers }, {});
+    expect(pdf.headers.get('content-type')).toBe('application/pdf');
+    expect(pdf.headers.get('content-disposition')).toContain('filename="INV-2026-000001.pdf"');
+    expect(
+      Buffer.from(await pdf.arrayBuffer())
+        .subarray(0, 5)
+        .toString(),
+    ).toBe('%PDF-');
+    expect((await tree.ask(tree.alpha, 'GET', `/api/v1/organisations/${tree.north.id}`)).status).toBe(404);
+  });
+
+  it('keeps its terms: no new agreement begins in it', async () => {
+    await close(tree.north);
+    expect(await agree(tree.north, tree.alpha, { validFrom: '2026-03' })).toMatchObject({
+      status: 409,
+      body: { code: 'MONTH_INVOICED' },
+    });
+    expect(await agree(tree.north, tree.alpha, { validFrom: '2026-02' })).toMatchObject({
+      status: 409,
+      body: { code: 'MONTH_INVOICED' },
+    });
+    expect((await agree(tree.north, tree.alpha, { validFrom: '2026-04' })).status).toBe(201);
+    expect((await agree(tree.north, tree.beta, { validFrom: '2026-03' })).status).toBe(201);
+  });
+
+  it('is previewed without being closed', async () => {
+    const previewed = await tree.ok(tree.north, 'GET', '/api/v1/closes?month=2026-03');
+    expect(previewed).toMatchObject({
+      edges: [{ outcome: 'finalised', netMinor: 3300, currency: 'EUR', missingReportPolicy: 'hold' }],
+    });
+    expect((await tree.ok(tree.north, 'GET', '/api/v1/invoices'))['rows']).toEqual([]);
+  });
+
+  it.each<[string, (tree: TenantTree) => Tenant, object, number, string]>([
+    ['that still runs', ({ north }) => north, { month: '2026-04' }, 409, 'MONTH_NOT_OVER'],
+    ['by an MSP', ({ alpha }) => alpha, { month: '2026-03' }, 403, 'NOT_ALLOWED'],
+    ['that is none', ({ north }) => north, { month: '2026-13' }, 422, 'INVALID_INPUT'],
+    [
+      'with another type of flag',
+      ({ north }) => north,
+      { month: '2026-03', withoutMissing: 'yes' },
+      422,
+      'INVALID_INPUT',
+    ],
+  ])('is refused for a month %s', async (_name, who, body, status, code) => {
+    expect(await tree.ask(who(tree), 'POST', '/api/v1/closes', body)).toMatchObject({ status, body: { code } });
+  });
+
+  it('of a seller without buyers closes nothing', async () => {
+    expect((await close(tree.south)).edges).toEqual([]);
+  });
+
+  describe('has reports that', () => {
+    it('are listed to everyone above the site, and to nobody else', async () => {
+      const lists = await Promise.all(
+        [tree.vendor, tree.north, tree.alpha, tree.south, tree.beta].map(
+          async (who) => (await tree.ok(who, 'GET', '/api/v1/reports?month=2026-03'))['rows'],
+        ),
+      );
+      expect(lists.map((rows) => (rows as unknown[]).length)).toEqual([1, 1, 1, 0, 0]);
+      expect(lists[2]).toMatchObject([
+        {
+          status: 'agreeing',
+          reported: { server: 2, workstation: 3 },
+          counted: { server: 2, workstation: 3 },
+          revision: 1,
+        },
+      ]);
+      for (const [query, count] of [
+        [`siteId=${site.siteId}`, 3],
+        [`mspId=${tree.beta.id}`, 0],
+        ['status=agreeing', 2],
+        ['status=running', 1],
+        ['status=missing', 0],
+      ] as const)
+        expect([
+          query,
+          ((await tree.ok(tree.north, 'GET', `/api/v1/reports?${query}`))['rows'] as unknown[]).length,
+        ]).toEqual([query, count]);
+      expect(await tree.ask(tree.north, 'GET', '/api/v1/reports?stauts=missing')).toMatchObject({ status: 422 });
+    });
+
+    it('are shown with their revisions', async () => {
+      site.correct('2026-03', '2026-04-03T00:00:00.000Z', [servers[1] ?? '']);
+      await site.send();
+      const detail = ReportDetail.parse(
+        await tree.ok(tree.alpha, 'GET', `/api/v1/sites/${site.siteId}/reports/2026-03`),
+      );
+      expect(detail.report).toEqual(site.reports.get('2026-03'));
+      expect(detail.revisions).toMatchObject([
+        { revision: 1, reported: { server: 2, workstation: 3 }, agreeing: true },
+        { revision: 2, reported: { server: 1, workstation: 3 }, agreeing: true },
+      ]);
+      for (const [who, path] of [
+        [tree.beta, `${site.siteId}/reports/2026-03`],
+        [tree.alpha, `${site.siteId}/reports/2026-01`],
+        [tree.alpha, `${site.siteId}/reports/march`],
+        [tree.alpha, `${site.siteId.replace(/.$/, '0')}/reports/2026-03`],
+      ] as const)
+        expect((await tree.ask(who, 'GET', `/api/v1/sites/${path}`)).status).toBe(404);
+    });
+
+    it('can be had as CSV', async () => {
+      const list = await tree.ask(tree.alpha, 'GET', '/api/v1/reports/csv?month=2026-03');
+      expect(list.headers.get('content-disposition')).toContain('deployed-agents-reports-2026-03.csv');
+      expect(String(list.body['text']).split('\r\n')[1]).toMatch(/,"Zürich, =HQ",Europe\/Rome,agreeing,1,2,3,2,3,/);
+      const one = await tree.ask(tree.alpha, 'GET', `/api/v1/sites/${site.siteId}/reports/2026-03/csv`);
+      const rows = String(one.body['text']).split('\r\n').slice(1, -1);
+      expect(rows).toHaveLength(6);
+      expect(rows.filter((row) => row.endsWith(',yes,'))).toHaveLength(5);
+      expect((await tree.ask(tree.beta, 'GET', `/api/v1/sites/${site.siteId}/reports/2026-03/csv`)).status).toBe(404);
+    });
+  });
+});

@@ -1,0 +1,50 @@
+/** Closing a month over HTTP: the seller's act, for all its buyers at once. */
+import { ClosePreview, CloseRequest, CloseResult } from '@rollcall/shared/api/invoice.ts';
+import { Month } from '@rollcall/shared/domain/month.ts';
+import { z } from 'zod';
+import { closeMonth, previewClose } from '../jobs/month-close.ts';
+import type { RouteDeps } from './context.ts';
+import type { Api } from './operation.ts';
+
+const tag = 'closes';
+
+export function closeRoutes(api: Api, deps: RouteDeps): void {
+  api.json(
+    {
+      method: 'get',
+      path: '/api/v1/closes',
+      action: 'month.close',
+      tag,
+      summary: 'Shows what closing a month would do now, and which reports are missing',
+      query: z.object({ month: Month, withoutMissing: z.enum(['true', 'false']).default('false') }),
+      answer: ClosePreview,
+      refusals: ['MONTH_NOT_OVER'],
+    },
+    async ({ caller, query }) => {
+      const previewed = await previewClose(deps, caller.scope, {
+        month: query.month,
+        withoutMissing: query.withoutMissing === 'true',
+      });
+      return previewed.ok ? { ok: true, answer: previewed.preview } : previewed;
+    },
+  );
+
+  api.json(
+    {
+      method: 'post',
+      path: '/api/v1/closes',
+      action: 'month.close',
+      tag,
+      summary: 'Closes a month for every agreement in which the own organisation sells',
+      description:
+        'The first close that has all it needs finalises the invoice; a later one answers changed reports with one credit or debit note. Closing again with nothing changed does nothing.',
+      body: CloseRequest,
+      answer: CloseResult,
+      refusals: ['MONTH_NOT_OVER', 'CONFLICT'],
+    },
+    async ({ caller, body }) => {
+      const closed = await closeMonth(deps, caller.scope, body);
+      return closed.ok ? { ok: true, answer: closed.result } : closed;
+    },
+  );
+}

@@ -1,0 +1,196 @@
+/** Invoices and notes over HTTP: seen by their seller and their buyer, with the evidence of every line, as PDF and as CSV. */
+import { Invoice, InvoiceLine, LineEvidence } from '@rollcall/shared/api/invoice.ts';
+import { PageQuery, pageOf } from '@rollcall/shared/api/page.ts';
+import { InvoiceId, OrganisationId } from '@rollcall/shared/domain/id.ts';
+import { Month } from '@rollcall/shared/domain/month.ts';
+import { refuse, RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { z } from 'zod';
+import { lineEvidence, type ReportOfLine, spanOfEvidence } from '../core/billing/evidence.ts';
+import type { Scope } from '../core/scope.ts';
+import { invoiceCsv } from '../delivery/invoice-csv.ts';
+import { documentFileName } from '../delivery/invoice-document.ts';
+import { invoicePdf } from '../delivery/invoice-pdf.ts';
+import type { RouteDeps } from './context.ts';
+import type { Api } from './operation.ts';
+import { pagesOf, streamOf } from './whole-list.ts';
+
+const tag = 'invoices';
+const InvoiceParams = z.object({ invoiceId: InvoiceId });
+const LineParams = InvoiceParams.extend({
+  number: z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/)
+    .transform(Number),
+});
+const noSuchInvoice = refuse('NOT_FOUND', 'there is no invoice with this identifier');
+
+/** Far more deployments than a site has in a month; evidence that left some out would be worse than none. */
+const deploymentsMax = 100_000;
+
+export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): void {
+  const linesOf = (invoice: Invoice): AsyncGenerator<InvoiceLine[]> =>
+    pagesOf((page) => store.billing.lines(invoice.id, page));
+
+  api.json(
+    {
+      method: 'get',
+      path: '/api/v1/invoices',
+      action: 'invoice.read',
+      tag,
+      summary: 'Lists the invoices and notes in which the own organisation sells or buys',
+      query: PageQuery.extend({
+        month: Month.optional(),
+        sellerId: OrganisationId.optional(),
+        buyerId: OrganisationId.optional(),
+      }),
+      answer: pageOf(Invoice),
+    },
+    async ({ caller, query: { month, sellerId, buyerId, ...page } }) => ({
+      ok: true,
+      answer: await store.billing.invoices(caller.scope, { month, sellerId, buyerId }, page),
+    }),
+  );
+
+  api.json(
+    {
+      method: 'get',
+      path: '/api/v1/invoices/{invoiceId}',
+      action: 'invoice.read',
+      tag,
+      summary: 'Shows an invoice or note',
+      params: InvoiceParams,
+      answer: Invoice,
+      refusals: ['NOT_FOUND'],
+    },
+    async ({ caller, params }) => {
+      const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
+      return invoice === undefined ? noSuchInvoice : { ok: true, answer: invoice };
+    },
+  );
+
+  api.json(
+    {
+      method: 'get',
+      path: '/api/v1/invoices/{invoiceId}/lines',
+      action: 'invoice.read',
+      tag,
+      summary: 'Lists the lines of an invoice or note',
+      params: InvoiceParams,
+      query: PageQuery,
+      answer: pageOf(InvoiceLine),
+      refusals: ['NOT_FOUND'],
+    },
+    async ({ caller, params, query }) => {
+      const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
+      return invoice === undefined ? noSuchInvoice : { ok: true, answer: await store.billing.lines(invoice.id, query) };
+    },
+  );
+
+  api.json(
+    {
+      method: 'get',
+      path: '/api/v1/invoices/{invoiceId}/lines/{number}/evidence',
+      action: 'invoice.read',
+      tag,
+      summary: 'Shows why a line says what it says: the endpoints and instants of the peak',
+      params: LineParams,
+      answer: LineEvidence,
+      refusals: ['NOT_FOUND'],
+    },
+    async ({ caller, params }) => {
+      const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
+      if (invoice === undefined) return noSuchInvoice;
+      const line = await store.billing.line(invoice.id, params.number);
+      return line === undefined
+        ? refuse('NOT_FOUND', 'the invoice has no line of this number')
+        : { ok: true, answer: await evidenceOf(caller.scope, line) };
+    },
+  );
+
+  api.file(
+    {
+      method: 'get',
+      path: '/api/v1/invoices/{invoiceId}/csv',
+      action: 'invoice.read',
+      tag,
+      summary: 'The lines of an invoice or note as CSV',
+      params: InvoiceParams,
+      files: ['text/csv; charset=utf-8'],
+      refusals: ['NOT_FOUND'],
+    },
+    async ({ caller, params }) => {
+      const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
+      if (invoice === undefined) return noSuchInvoice;
+      const content = streamOf(invoiceCsv(invoice, linesOf(invoice)));
+      return {
+        ok: true,
+        file: { mediaType: 'text/csv; charset=utf-8', name: `${documentFileName(invoice)}.csv`, content },
+      };
+    },
+  );
+
+  api.file(
+    {
+      method: 'get',
+      path: '/api/v1/invoices/{invoiceId}/pdf',
+      action: 'invoice.read',
+      tag,
+      summary: 'An invoice or note as PDF',
+      params: InvoiceParams,
+      files: ['application/pdf'],
+      refusals: ['NOT_FOUND'],
+    },
+    async ({ caller, params }) => {
+      const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
+      if (invoice === undefined) return noSuchInvoice;
+      const scope = sellersScope(caller.scope, invoice.sellerId);
+      const [seller, buyer, agreement] = await Promise.all([
+        store.tenancy.organisation(scope, invoice.sellerId),
+        store.tenancy.organisation(scope, invoice.buyerId),
+        store.billing.agreement(caller.scope, invoice.agreementId),
+      ]);
+      if (seller === undefined || buyer === undefined || agreement === undefined)
+        throw new RangeError(`invoice ${invoice.id} names an organisation or agreement that is gone`);
+      const content = await invoicePdf({
+        invoice,
+        seller,
+        buyer,
+        timeZone: agreement.timeZone,
+        lines: linesOf(invoice),
+      });
+      return { ok: true, file: { mediaType: 'application/pdf', name: `${documentFileName(invoice)}.pdf`, content } };
+    },
+  );
+
+  async function evidenceOf(scope: Scope, line: InvoiceLine): Promise<LineEvidence> {
+    const { siteId, month, revision } = line;
+    // Whoever sees the invoice sees its sites: they hang under the buyer, and the buyer under the seller.
+    const site = await store.sites.site(scope, siteId);
+    if (site === undefined) throw new RangeError(`a line bills the site ${siteId}, which is gone`);
+    let report: ReportOfLine | undefined;
+    if (revision !== null) {
+      report = (await store.reports.revisions(scope, siteId, month))?.find(
+        (candidate) => candidate.revision === revision,
+      );
+      if (report === undefined)
+        throw new RangeError(`a line bills revision ${revision} of ${siteId} in ${month}, which is gone`);
+    }
+    const span = spanOfEvidence(line, report, site.timeZone);
+    const deployments =
+      span === null ? [] : await store.reports.intervals(siteId, span.start, span.end, deploymentsMax);
+    if (deployments.length >= deploymentsMax)
+      throw new RollcallError(
+        'EVIDENCE_TOO_LARGE',
+        `site ${siteId} has ${deploymentsMax} deployments or more in ${month}`,
+        { retryable: false },
+      );
+    return lineEvidence(line, report, site.timeZone, deployments);
+  }
+}
+
+/** A buyer may read what its seller prints on the invoice, although the seller stands above it in the tree. */
+function sellersScope(caller: Scope, sellerId: string): Scope {
+  const ends = `/${caller.path}`.indexOf(`/${sellerId}/`);
+  if (ends < 0) throw new RangeError(`the seller ${sellerId} stands neither at nor above ${caller.organisationId}`);
+  return { organisationId: sellerId, kind: caller.kind, path: caller.path.slice(0, ends + sellerId.length + 1) };
+}

@@ -1,0 +1,142 @@
+/**
+ * Closing a month: gathers the facts of every edge in which an organisation sells, has `core/billing/close.ts` decide, and has
+ * the store apply the plan. Nothing here runs by itself: to close a month is the seller's act.
+ */
+import {
+  type ClosePreview,
+  type CloseRequest,
+  type CloseResult,
+  type Invoice,
+  missingSitesMax,
+} from '@rollcall/shared/api/invoice.ts';
+import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
+import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
+import { type Outcome, type Refusal, RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { BillableSite } from '../core/billing/close-plan.ts';
+import { type CloseDecision, type EdgeFacts, planClose } from '../core/billing/close.ts';
+import type { Scope } from '../core/scope.ts';
+import type { Store } from '../store/store.ts';
+
+export type MonthCloseDeps = { store: Pick<Store, 'billing'>; clock: Clock; chance: Chance };
+
+type Edge = Awaited<ReturnType<Store['billing']['agreementsInForce']>>[number];
+type ClosedEdge = CloseResult['edges'][number];
+/** What is told of an edge, and why nothing was decided where its month still runs. */
+type Visited<Told> = { told: Told; running: Refusal<'MONTH_NOT_OVER'> | null };
+
+/** Closes that meet on one edge need two attempts each; so many more mean that something else is wrong. */
+const attemptsMax = 5;
+
+/**
+ * Closes the month for every agreement in which the scope's own organisation sells, one edge after the other. Edges on which
+ * the month still runs are told as `not-over`, the others are closed. `MONTH_NOT_OVER`: it still runs on all of them.
+ * @throws RollcallError `CONFLICT`, retryable, when other closes kept coming first on an edge; what was closed before stands.
+ */
+export async function closeMonth(
+  deps: MonthCloseDeps,
+  seller: Scope,
+  request: CloseRequest,
+): Promise<Outcome<{ result: CloseResult }, 'MONTH_NOT_OVER'>> {
+  const visited = await eachEdge(deps, seller, request, (edge) => closeEdge(deps, seller, edge, request));
+  return visited.ok ? { ok: true, result: { month: request.month, edges: visited.edges } } : visited;
+}
+
+/** What `closeMonth` would do now; changes nothing. */
+export async function previewClose(
+  deps: MonthCloseDeps,
+  seller: Scope,
+  request: CloseRequest,
+): Promise<Outcome<{ preview: ClosePreview }, 'MONTH_NOT_OVER'>> {
+  const visited = await eachEdge(deps, seller, request, async (edge) => {
+    const facts = await factsOf(deps, seller, edge, request);
+    const decision = planClose(facts);
+    const { told, running } = tell(edge, decision, facts.billed.invoice);
+    const netMinor = decision.ok ? (decision.plan?.document.netMinor ?? null) : null;
+    return { told: { ...told, currency: facts.agreement.currency, netMinor }, running };
+  });
+  return visited.ok ? { ok: true, preview: { month: request.month, edges: visited.edges } } : visited;
+}
+
+async function eachEdge<Told>(
+  { store }: MonthCloseDeps,
+  seller: Scope,
+  { month }: CloseRequest,
+  visit: (edge: Edge) => Promise<Visited<Told>>,
+): Promise<Outcome<{ edges: Told[] }, 'MONTH_NOT_OVER'>> {
+  const visited: Visited<Told>[] = [];
+  for (const edge of await store.billing.agreementsInForce(seller.organisationId, month))
+    visited.push(await visit(edge));
+  const first = visited[0]?.running;
+  if (first && visited.every(({ running }) => running !== null)) return first;
+  return { ok: true, edges: visited.map(({ told }) => told) };
+}
+
+async function closeEdge(
+  deps: MonthCloseDeps,
+  seller: Scope,
+  edge: Edge,
+  request: CloseRequest,
+): Promise<Visited<ClosedEdge>> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const facts = await factsOf(deps, seller, edge, request);
+    const decision = planClose(facts);
+    if (!decision.ok || decision.plan === null) return tell(edge, decision, facts.billed.invoice);
+    const applied = await deps.store.billing.applyClose(decision.plan);
+    if (applied.ok) return tell(edge, decision, applied.invoice);
+  }
+  throw new RollcallError(
+    'CONFLICT',
+    `other closes of ${request.month} for ${edge.buyer.id} came first ${attemptsMax} times`,
+    {
+      retryable: true,
+      hint: 'close again: what is closed already stays as it is',
+    },
+  );
+}
+
+/**
+ * What was billed is read before the sites: whatever another close bills after this read is caught by the guard on the number
+ * of documents. The other way round, old figures of a site could undo a note that had just billed its new ones.
+ */
+async function factsOf(
+  { store, clock, chance }: MonthCloseDeps,
+  seller: Scope,
+  edge: Edge,
+  { month, withoutMissing }: CloseRequest,
+): Promise<EdgeFacts> {
+  const billed = await store.billing.billed(edge.seller.id, edge.buyer.id, month);
+  const sites = await store.billing.billableSites(edge.buyer.path, month);
+  const invoicedUnder = billed.invoice?.agreementId ?? edge.agreement.id;
+  const agreement =
+    invoicedUnder === edge.agreement.id ? edge.agreement : await store.billing.agreement(seller, invoicedUnder);
+  if (agreement === undefined)
+    throw new RangeError(`there is no agreement ${invoicedUnder}, but an invoice made under it`);
+  return {
+    agreement,
+    seller: edge.seller,
+    buyer: edge.buyer,
+    month,
+    sites,
+    billed,
+    now: clock.now(),
+    withoutMissing,
+    newDocumentId: idFrom('invoice', chance(idRandomBytes)),
+  };
+}
+
+/** `document` is the one just made, or the invoice that still stands; a document that is only planned has no number yet. */
+function tell({ agreement, buyer }: Edge, decision: CloseDecision, document: Invoice | undefined): Visited<ClosedEdge> {
+  const missing: BillableSite[] = decision.ok ? decision.missing : [];
+  const told: ClosedEdge = {
+    agreementId: agreement.id,
+    buyerId: buyer.id,
+    buyerName: buyer.name,
+    outcome: decision.ok ? decision.outcome : 'not-over',
+    missingReportPolicy: agreement.missingReportPolicy,
+    invoiceId: document?.id ?? null,
+    number: document?.number ?? null,
+    missingCount: missing.length,
+    missingSites: missing.slice(0, missingSitesMax).map(({ siteId, siteName }) => ({ siteId, siteName })),
+  };
+  return { told, running: decision.ok ? null : decision };
+}
