@@ -21,6 +21,12 @@ const checks = [
   { name: 'types', script: 'check:types', timeoutMs: 300_000 },
   { name: 'dead code', script: 'check:dead-code', timeoutMs: 180_000 },
 ];
+/** Programs that tests run beside ours, with Debian's package of each. */
+const systemTools = [
+  { command: 'faketime', package: 'faketime', for: 'end-to-end tests across a month’s end' },
+  { command: 'pdftotext', package: 'poppler-utils', for: 'reading invoices back' },
+  { command: 'chromium', package: 'chromium', for: 'the dashboard in a browser' },
+];
 const importRulesTimeoutMs = 120_000;
 const testsTimeoutMs = 20 * 60_000;
 
@@ -147,24 +153,33 @@ function endGroup(child: ChildProcess): void {
 
 /** The end-to-end tests turn the clock of real processes with Debian's faketime. */
 function bringSystemTools(): void {
-  if (has('faketime')) return;
+  const missing = systemTools.filter(({ command }) => !has(command));
+  if (missing.length === 0) return;
+  const packages = missing.map((tool) => tool.package);
   const isDebianRoot = process.getuid?.() === 0 && existsSync('/etc/debian_version') && has('apt-get');
   if (!isDebianRoot) {
-    console.log('\nfaketime is missing, so tests that need it are skipped. On Debian: sudo apt-get install faketime');
+    console.log(
+      `\nTests that need them are skipped: ${named(missing)}. On Debian: sudo apt-get install ${packages.join(' ')}`,
+    );
     return;
   }
-  console.log('\nInstalling faketime (apt-get), which the end-to-end tests need …');
-  const install = ['install', '--yes', '--no-install-recommends', 'faketime'];
+  console.log(`\nInstalling ${packages.join(', ')} (apt-get), which tests need …`);
+  const install = ['install', '--yes', '--no-install-recommends', ...packages];
   if (!aptGet(install)) {
     aptGet(['update']);
     aptGet(install);
   }
-  if (!has('faketime')) console.log('faketime could not be installed; tests that need it are skipped.');
+  const left = missing.filter(({ command }) => !has(command));
+  if (left.length > 0) console.log(`Could not be installed, tests that need them are skipped: ${named(left)}.`);
+}
+
+function named(tools: readonly { command: string; for: string }[]): string {
+  return tools.map((tool) => `${tool.command} (${tool.for})`).join(', ');
 }
 
 function aptGet(aptArguments: string[]): boolean {
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  return spawnSync('apt-get', ['-qq', ...aptArguments], { timeout: 180_000, env: environment }).status === 0;
+  return spawnSync('apt-get', ['-qq', ...aptArguments], { timeout: 600_000, env: environment }).status === 0;
 }
 
 function has(command: string): boolean {

@@ -1,18 +1,26 @@
-// Where the test vectors of others lie (Ed25519, JSON canonicalisation), which are not part of this repository. Owns the
-// place; what is in the files is parsed by the tests that read them.
+// Test vectors of third parties. They are not ours to distribute, so they lie outside the repository: in ../shared/vectors
+// beside it, or where ROLLCALL_VECTORS says.
 import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** ROLLCALL_VECTORS, or the folder `shared/vectors` beside the clone. */
-const folder = process.env['ROLLCALL_VECTORS'] ?? fileURLToPath(new URL('../../../shared/vectors', import.meta.url));
+const repositoryRoot = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Absolute path of the vectors, undefined where there are none: then say so by `describe.skipIf` and the absence. */
-export function thirdPartyVectors(): string | undefined {
-  return existsSync(folder) ? folder : undefined;
+const root = process.env['ROLLCALL_VECTORS'] || join(repositoryRoot, '../shared/vectors');
+
+/** The sentence to print at the end of a run where the vectors are missing; undefined where they are there. */
+export function thirdPartyVectorsAbsence(): string | undefined {
+  return existsSync(root)
+    ? undefined
+    : `no third-party vectors in ${resolve(root)}, so the tests on them were skipped; ROLLCALL_VECTORS names another folder.`;
 }
 
-/** The sentence to print where the vectors are missing, undefined where they are there. */
-export function thirdPartyVectorsAbsence(): string | undefined {
-  if (thirdPartyVectors() !== undefined) return undefined;
-  return `no third-party vectors in ${folder}, so the tests on them are skipped; ROLLCALL_VECTORS names another folder.`;
+/** The folder of one collection; undefined, and said so loudly, when it is not on this machine. */
+export function thirdPartyVectors(collection: string): string | undefined {
+  const folder = resolve(root, collection);
+  if (existsSync(folder)) return folder;
+  console.warn(
+    `SKIPPED: no third-party test vectors "${collection}" in ${folder}; name their folder in ROLLCALL_VECTORS to run them`,
+  );
+  return undefined;
 }
