@@ -115,7 +115,15 @@ async function startPrograms(place: Place): Promise<void> {
     programs.push(
       startProgram({
         program: 'rollcall-site',
-        arguments: ['run', '--data-folder', dataFolder, '--local-api-port', String(localApiPort)],
+        arguments: [
+          'run',
+          '--data-folder',
+          dataFolder,
+          '--local-api-port',
+          String(localApiPort),
+          '--aggregator-url',
+          place.aggregatorUrl,
+        ],
         logFile,
       }),
     );

@@ -1,7 +1,8 @@
 /** Small files that are there whole or not at all, also after a power cut, and can be read by their owner only. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { makePrivateFolder } from '@rollcall/shared/node/private-folder.ts';
 
 /**
  * Writes a file with mode 0600: into a new file beside it, synced, renamed over it, folder synced.
@@ -11,7 +12,7 @@ export function writeDurableFile(path: string, content: string): void {
   const folder = dirname(path);
   const fresh = `${path}.new`;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makePrivateFolder(folder);
     rmSync(fresh, { force: true });
     const file = openSync(fresh, 'wx', 0o600);
     try {

@@ -44,6 +44,8 @@ export function welcomed(work: Work, { acknowledgedSeq, leases, settings, comman
   if (acknowledgedSeq !== state.soft.acknowledgedSeq && acknowledgedSeq <= state.head.seq)
     work.change({ kind: 'acknowledged', seq: acknowledgedSeq });
   if (state.soft.refusal !== null) work.change({ kind: 'refusal', refusal: null });
+  // What still holds is said again right after the welcome; what an operator has seen to is not.
+  if (state.soft.notice !== null) work.change({ kind: 'notice', notice: null });
   if (state.contactLostSince !== null) work.append(now, 'contact-restored', { lostSince: state.contactLostSince });
   takeSettings(work, { settings });
   for (const lease of leases) acceptLease(work, lease);

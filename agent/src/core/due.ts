@@ -8,11 +8,8 @@ import { beginStage, nextStage, relaxStages } from './lease-policy.ts';
 import { sealMonth } from './month-sealing.ts';
 import type { Work } from './plan.ts';
 import { removeStale, staleAgents, staleNotBeforeMs } from './roll.ts';
-import { believedInMs, leaseTimeMs, type Reading, readClock } from './site-clock.ts';
-import { nowOf, type SiteState } from './site-state.ts';
-
-/** Between two writings of the time that the site was surely alive at. */
-export const heartbeatEveryMs = 60_000;
+import { believedInMs, instantOf, leaseTimeMs, type Reading, readClock } from './site-clock.ts';
+import { heartbeatEveryMs, nowOf, type SiteState } from './site-state.ts';
 
 /**
  * Appends everything due by now. At one instant: loss of contact, key stages, the month's seal, stale removals; so a machine
@@ -50,11 +47,12 @@ export function advance(work: Work): void {
 /** Writes down, once a minute, that the site is alive at this time. */
 export function persistHeartbeat(work: Work): void {
   const { clock, soft, connected } = work.state;
-  const at = nowOf(work.state);
+  // Not `nowOf`: where the ledger lies ahead of true time, a restart must find the time and not the ledger's last stamp.
+  const at = instantOf(clock.trustedMs);
   const sinceMs = soft.heartbeat === null ? Number.POSITIVE_INFINITY : msOfInstant(at) - msOfInstant(soft.heartbeat.at);
   if (sinceMs >= 0 && sinceMs < heartbeatEveryMs && soft.heartbeat?.wallOffsetMs === clock.wallOffsetMs) return;
   work.change({ kind: 'heartbeat', heartbeat: { at, wallOffsetMs: clock.wallOffsetMs } });
-  if (connected) work.change({ kind: 'contact', lastContactAt: at });
+  if (connected) work.change({ kind: 'contact', lastContactAt: nowOf(work.state) });
 }
 
 /** The instant, in milliseconds, at which the next thing falls due or fell due already; stale limits perhaps a little early. */

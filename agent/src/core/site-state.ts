@@ -40,11 +40,15 @@ export type Registration = {
 export type UplinkRefusal = { code: string; message: string; at: Instant };
 export type SiteNotice = { code: string; message: string; at: Instant };
 
+/** Between two writings of the time that the site was surely alive at. */
+export const heartbeatEveryMs = 60_000;
+
 /** Durable, but not in the ledger: it says what happened last, not what happened. */
 export type SoftState = {
   registrations: Map<string, Registration>;
   /** The newest lease of each key. */
   leases: Map<string, Lease>;
+  /** Trusted time, and the offset it was reckoned with, of the last minute in which the site lived. */
   heartbeat: { at: Instant; wallOffsetMs: number } | null;
   lastContactAt: Instant | null;
   /** The highest entry the aggregator said it holds. */
@@ -182,12 +186,20 @@ export function rebuildSite(
   }
   for (const lease of soft.leases.values()) state.stageStarts.set(lease.keyId, stageStartsOf(lease));
   state.heardFloorMs = heardFloorOf(state);
-  const heartbeatAt = soft.heartbeat?.at ?? state.head.at;
-  const lastKnown = heartbeatAt > state.head.at ? heartbeatAt : state.head.at;
-  const started = startClock(lastKnown, soft.heartbeat?.wallOffsetMs ?? 0, reading);
+  const started = startClock(lastKnownAt(soft, state.head.at), soft.heartbeat?.wallOffsetMs ?? 0, reading);
   state.clock = started.clock;
   state.pendingAnomalies = started.anomaly === null ? [] : [started.anomaly];
   return state;
+}
+
+/**
+ * The latest instant that the site was surely alive at. A head further ahead of the last heartbeat than one beat was dated
+ * while a clock was believed that a contact then corrected: that time has not come yet.
+ */
+function lastKnownAt({ heartbeat }: SoftState, headAt: Instant): Instant {
+  if (heartbeat === null) return headAt;
+  const isAhead = msOfInstant(headAt) > msOfInstant(heartbeat.at) + heartbeatEveryMs;
+  return isAhead || headAt < heartbeat.at ? heartbeat.at : headAt;
 }
 
 function firstState(

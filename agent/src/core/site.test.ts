@@ -140,6 +140,27 @@ test('is not woken over and over while its ledger lies ahead of true time', () =
   expect(wakeInMs(site.state, site.reading)).toBe((14 * dayMs) / 4);
 });
 
+test('that was put right by contact stays right over a restart, though its ledger lies ahead of true time', () => {
+  const site = new SiteInMemory();
+  const enrolledAt = site.clock.now();
+  site.welcome({ leases: [leaseOf(enrolledAt, 14 * dayMs)] });
+  site.endpoint(1);
+  site.clock.setWall(after(enrolledAt, 5 * dayMs));
+  site.restart();
+  site.clock.advance(minuteMs);
+  expect(site.checkIn(1)).toMatchObject({ ok: true });
+  site.clock.setWall(after(enrolledAt, hourMs));
+  site.welcome({ serverTime: site.clock.now() });
+  site.clock.advance(hourMs);
+  site.run({ kind: 'tick' });
+  site.restart();
+  site.clock.advance(dayMs);
+  // Its stamps stand still until true time has come to where they are; they do not run on from there.
+  expect(site.checkIn(1)).toMatchObject({ ok: true, at: after(enrolledAt, 5 * dayMs + minuteMs) });
+  site.clock.advanceTo(after(enrolledAt, 6 * dayMs));
+  expect(site.checkIn(1)).toMatchObject({ ok: true, at: after(enrolledAt, 6 * dayMs) });
+});
+
 /** What depends on when a month was really sealed. */
 function withoutSealing(body: object): object {
   const { sealedAt: _at, signature: _signature, upTo: _upTo, ...facts } = body as Record<string, unknown>;
@@ -422,7 +443,7 @@ describe('what the aggregator said', () => {
     expect(site.state.soft.acknowledgedSeq).toBe(1);
   });
 
-  test('a refusal and a notice are kept over a restart; a welcome ends the refusal', () => {
+  test('a refusal and a notice are kept over a restart; a welcome ends both, and what still holds is said again', () => {
     const site = new SiteInMemory();
     site.run({ kind: 'refused', code: 'CLONE_SUSPECTED', message: 'two of you' });
     site.run({ kind: 'notice', code: 'CLONE_SUSPECTED', message: 'another one tried' });
@@ -433,6 +454,8 @@ describe('what the aggregator said', () => {
       );
     expect(codes()).toEqual(['REFUSED_BY_AGGREGATOR', 'NO_KEY', 'NOTICE']);
     site.welcome();
+    expect(codes()).toEqual(['NO_KEY']);
+    site.run({ kind: 'notice', code: 'CLONE_SUSPECTED', message: 'another one tried' });
     expect(codes()).toEqual(['NO_KEY', 'NOTICE']);
   });
 });

@@ -2,9 +2,6 @@
  * SQLite behind the store: one connection, every batch one synchronous transaction, so nothing can come between its
  * statements. Prepared statements are kept by their text.
  */
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { pause } from '@rollcall/shared/node/clock.ts';
 import { openSqlite, type SqliteDatabase } from '@rollcall/shared/node/sqlite.ts';
 import type { Statement } from 'better-sqlite3';
@@ -47,9 +44,8 @@ export type SqliteEngine = Engine & {
   transaction<Result>(work: () => Result): Promise<Result>;
 };
 
-/** Opens the file, made readable by its owner alone: it holds private keys. */
+/** Opens the file and makes it ready for a server's reads. */
 export function openSqliteEngine(path: string): SqliteEngine {
-  if (path !== ':memory:' && !existsSync(path)) createPrivateFile(path);
   const database = openSqlite(path);
   database.pragma(`cache_size = -${cacheKibibytes}`);
   database.pragma('temp_store = MEMORY');
@@ -68,20 +64,6 @@ function refreshStatistics(database: SqliteDatabase): void {
   } catch (error) {
     // Another process writes; statistics can wait for the next start.
     if (!isBusy(error)) throw error;
-  }
-}
-
-function createPrivateFile(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    closeSync(openSync(path, 'a', 0o600));
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RollcallError('DATABASE_UNUSABLE', `cannot make the database ${path}: ${why}`, {
-      retryable: false,
-      hint: 'check that the folder may be written to and has free space',
-      cause,
-    });
   }
 }
 

@@ -1,13 +1,14 @@
 /** Opens SQLite files the way both daemons need them: durable at each commit, one writer, no frozen event loop. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { RollcallError } from '../domain/problem.ts';
+import { makePrivateFolder } from './private-folder.ts';
 
 export type SqliteDatabase = Database.Database;
 
 /**
- * Opens (or makes) a database in WAL mode with synchronous=FULL: a commit that returned is on disk.
+ * Opens (or makes, readable by its owner alone) a database in WAL mode with synchronous=FULL: a commit that returned is on disk.
  * @throws RollcallError `DATABASE_UNUSABLE` with the path and what to do.
  */
 export function openSqlite(
@@ -18,7 +19,7 @@ export function openSqlite(
   if (options.mustExist === true && !inMemory && !existsSync(path))
     throw new RollcallError('DATABASE_MISSING', `there is no database at ${path}`, { retryable: false });
   try {
-    if (!inMemory && options.readOnly !== true) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (!inMemory && options.readOnly !== true && !existsSync(path)) makePrivateFile(path);
     // timeout 0: better-sqlite3's busy wait would freeze the event loop; each file has one writer anyway.
     const database = new Database(path, {
       timeout: 0,
@@ -40,4 +41,10 @@ export function openSqlite(
       cause,
     });
   }
+}
+
+/** Databases hold keys and credentials; the files SQLite makes beside this one take over its mode. */
+function makePrivateFile(path: string): void {
+  makePrivateFolder(dirname(path));
+  closeSync(openSync(path, 'a', 0o600));
 }
