@@ -159,7 +159,7 @@ function bringSystemTools(): void {
   const isDebianRoot = process.getuid?.() === 0 && existsSync('/etc/debian_version') && has('apt-get');
   if (!isDebianRoot) {
     console.log(
-      `\nTests that need them are skipped: ${named(missing)}. On Debian: sudo apt-get install ${packages.join(' ')}`,
+      `\nTests that need them are skipped, or fail with a line that says so: ${named(missing)}. On Debian: sudo apt-get install ${packages.join(' ')}`,
     );
     return;
   }
@@ -170,7 +170,7 @@ function bringSystemTools(): void {
     aptGet(install);
   }
   const left = missing.filter(({ command }) => !has(command));
-  if (left.length > 0) console.log(`Could not be installed, tests that need them are skipped: ${named(left)}.`);
+  if (left.length > 0) console.log(`Could not be installed, tests that need them are skipped or fail: ${named(left)}.`);
 }
 
 function named(tools: readonly { command: string; for: string }[]): string {

@@ -7,7 +7,7 @@ import { pageOf } from '@rollcall/shared/api/page.ts';
 import { type ReportRow, ReportRow as ReportRowSchema } from '@rollcall/shared/api/report.ts';
 import { displayMinor } from '@rollcall/shared/domain/money.ts';
 import type { Month } from '@rollcall/shared/domain/month.ts';
-import { type Api, apiOf } from './api.ts';
+import { Api } from '../../test/support/api.ts';
 import type { Place } from './place.ts';
 
 const locale = 'en-GB';
@@ -28,8 +28,8 @@ export async function fetchDocuments(place: Place, month: Month): Promise<Docume
         string,
         string,
       ];
-      writeFileSync(pdf, await api.download(`/invoices/${invoice.id}/pdf`));
-      writeFileSync(csv, await api.download(`/invoices/${invoice.id}/csv`));
+      writeFileSync(pdf, (await api.download(`/invoices/${invoice.id}/pdf`)).content);
+      writeFileSync(csv, (await api.download(`/invoices/${invoice.id}/csv`)).content);
       documents.push({ invoice, pdf, csv });
     }
   }
@@ -100,6 +100,6 @@ function table(rows: string[][]): string[] {
 }
 
 export const signedIn = (place: Place, who: 'vendor' | 'distributor' | 'msp'): Api =>
-  apiOf(place.aggregatorUrl, readFileSync(place.tokenFile(who), 'utf8').trim());
+  new Api(place.aggregatorUrl, readFileSync(place.tokenFile(who), 'utf8').trim());
 
 const here = (path: string): string => relative(process.cwd(), path) || '.';

@@ -26,7 +26,7 @@ import { createLogger, type Logger } from '@rollcall/shared/node/logger.ts';
 import { ManualClock } from '@rollcall/shared/testing/manual-clock.ts';
 import pino from 'pino';
 import { runProgram } from '../../test/support/program.ts';
-import { type Api, apiOf } from './api.ts';
+import { Api } from '../../test/support/api.ts';
 import type { Place } from './place.ts';
 import { type Machine, type SiteStory, sites as stories, tenants } from './story.ts';
 
@@ -97,7 +97,7 @@ export async function liveTwoMonths(
   const living: LivingSite[] = [];
   try {
     tell('making the distributor, the MSP, the account and its two sites');
-    const vendor = apiOf(place.aggregatorUrl, readFileSync(place.tokenFile('vendor'), 'utf8').trim());
+    const vendor = new Api(place.aggregatorUrl, readFileSync(place.tokenFile('vendor'), 'utf8').trim());
     const { distributor, msp, siteIds } = await makeTenants(vendor, place, months[0]);
     for (const [index, story] of stories.entries()) {
       tell(`enrolling the site "${story.name}" by token`);
@@ -180,7 +180,7 @@ async function makeTenants(
 async function tokenFor(api: Api, organisationId: string, who: 'distributor' | 'msp', place: Place): Promise<Api> {
   const { token } = await api.post('/api-tokens', { organisationId, name: 'first sign-in' }, NewApiToken);
   writeFileSync(place.tokenFile(who), `${token}\n`, { mode: 0o600 });
-  return apiOf(place.aggregatorUrl, token);
+  return new Api(place.aggregatorUrl, token);
 }
 
 async function enrolAndStart(

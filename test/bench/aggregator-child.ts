@@ -11,8 +11,11 @@ import { answerAll } from './child.ts';
 import { writeBare } from './floor.ts';
 
 export type AggregatorRequest =
-  | { kind: 'start'; databasePath: string }
+  /** `contactIntervalMs`: sooner than by default, where sessions are to come to rest while somebody waits. */
+  | { kind: 'start'; databasePath: string; contactIntervalMs?: number }
   | { kind: 'batches' }
+  /** Lets go of the plans looked at so far. */
+  | { kind: 'forget' }
   | { kind: 'floor'; databasePath: string }
   | { kind: 'memory' };
 export type Batches = { commits: number; plans: number; entries: number };
@@ -30,7 +33,10 @@ answerAll(async (request: AggregatorRequest) => {
         sitesPerAddressMax: 1_000_000,
         heartbeatSeconds: 300,
       });
-      aggregator = await createAggregator(config, { logger: createLogger({ name: 'bench', level: 'error' }) });
+      aggregator = await createAggregator(config, {
+        logger: createLogger({ name: 'bench', level: 'error' }),
+        gatewayLimits: request.contactIntervalMs === undefined ? {} : { contactIntervalMs: request.contactIntervalMs },
+      });
       const { ingest } = aggregator.store;
       const apply = ingest.apply.bind(ingest);
       ingest.apply = (plans) => {
@@ -47,6 +53,9 @@ answerAll(async (request: AggregatorRequest) => {
         entries: plans.reduce((sum, { log }) => sum + log.length, 0),
       } satisfies Batches;
     }
+    case 'forget':
+      written = [];
+      return {};
     case 'floor': {
       const batches = written;
       written = [];

@@ -1,7 +1,13 @@
-/** Memory of an idle connected site, beside that of an idle connection to a bare `ws` server in the same run. */
+/**
+ * Memory of an idle connected site, beside that of an idle connection to a bare `ws` server in the same run. The sites have
+ * enrolled, deployed agents and told their status before they
+ * fall idle. The bound is on the memory of JavaScript, which collections make exact;
+ * resident memory is told beside it, allocators and all.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { openStore } from '@rollcall/aggregator/store/open-store.ts';
 import { createLogger } from '@rollcall/shared/node/logger.ts';
 import type { AggregatorRequest } from './aggregator-child.ts';
@@ -11,17 +17,16 @@ import { makeEstate } from './estate.ts';
 import type { SitesRequest } from './sites-child.ts';
 
 const siteCount = 3_000;
+const entriesPerSite = 5;
+/** Sessions come to rest when their last contact is recorded. */
+const contactIntervalMs = 1_000;
+const restMs = 3_000;
 /** The first connections make the program warm: code, caches, the heap's own slack. */
 const warmCount = 500;
 const ratioMax = 1.5;
 
-export type MemoryFigures = {
-  sites: number;
-  bytesPerSite: number;
-  bareBytesPerSocket: number;
-  ratio: number;
-  ratioMax: number;
-};
+type Growth = { heap: number; resident: number };
+export type MemoryFigures = { sites: number; site: Growth; bare: Growth; ratioMax: number };
 
 export async function benchIdleMemory(): Promise<MemoryFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'rollcall-bench-'));
@@ -39,26 +44,37 @@ export async function benchIdleMemory(): Promise<MemoryFigures> {
     const { port } = await aggregator.ask<{ port: number }>({
       kind: 'start',
       databasePath,
+      contactIntervalMs,
     } satisfies AggregatorRequest);
-    const bytesPerSite = await growth(aggregator, async (from, to) => {
+    const site = await growth(aggregator, async (from, to) => {
       await clients.ask({ kind: 'connect', port, sites: sites.slice(from, to) } satisfies SitesRequest);
+      await clients.ask({ kind: 'prepare', frames: 1, entriesPerFrame: entriesPerSite } satisfies SitesRequest);
+      await clients.ask({ kind: 'send', ahead: 1 } satisfies SitesRequest);
+      await clients.ask({ kind: 'tell-status' } satisfies SitesRequest);
+      await aggregator.ask({ kind: 'forget' } satisfies AggregatorRequest);
     });
     const { port: barePort } = await bare.ask<{ port: number }>({ kind: 'start' } satisfies BareRequest);
-    const bareBytesPerSocket = await growth(bare, async (from, to) => {
+    const bareSocket = await growth(bare, async (from, to) => {
       await clients.ask({ kind: 'connect-bare', port: barePort, count: to - from } satisfies SitesRequest);
     });
-    return { sites: siteCount, bytesPerSite, bareBytesPerSocket, ratio: bytesPerSite / bareBytesPerSocket, ratioMax };
+    return { sites: siteCount, site, bare: bareSocket, ratioMax };
   } finally {
     for (const child of [aggregator, bare, clients]) child.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Bytes a connection adds to the process: resident memory after collections, with the warm-up taken off. */
-async function growth(server: BenchChild, connect: (from: number, to: number) => Promise<void>): Promise<number> {
-  const resident = async (): Promise<number> => (await server.ask<NodeJS.MemoryUsage>({ kind: 'memory' })).rss;
+/** Bytes a connection adds to the process, after collections, with the warm-up taken off. */
+async function growth(server: BenchChild, connect: (from: number, to: number) => Promise<void>): Promise<Growth> {
+  const used = async (): Promise<Growth> => {
+    const { heapUsed, external, rss } = await server.ask<NodeJS.MemoryUsage>({ kind: 'memory' });
+    return { heap: heapUsed + external, resident: rss };
+  };
   await connect(0, warmCount);
-  const before = await resident();
+  await pause(restMs);
+  const before = await used();
   await connect(warmCount, warmCount + siteCount);
-  return ((await resident()) - before) / siteCount;
+  await pause(restMs);
+  const after = await used();
+  return { heap: (after.heap - before.heap) / siteCount, resident: (after.resident - before.resident) / siteCount };
 }

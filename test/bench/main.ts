@@ -28,9 +28,11 @@ const benches = {
   },
   memory: async () => {
     console.log('Idle memory of a connected site, beside an idle connection to a bare ws server');
-    const { sites, bytesPerSite, bareBytesPerSocket, ratio, ratioMax } = await benchIdleMemory();
+    const { sites, site, bare, ratioMax } = await benchIdleMemory();
+    const ratio = site.heap / bare.heap;
     console.log(
-      `  ${whole(sites)} sites: ${whole(bytesPerSite)} bytes each; bare ${whole(bareBytesPerSocket)}; ratio ${ratio.toFixed(2)} (at most ${ratioMax}: ${verdict(ratio <= ratioMax)})`,
+      `  ${whole(sites)} sites: ${whole(site.heap)} bytes each; bare ${whole(bare.heap)}; ratio ${ratio.toFixed(2)} (at most ${ratioMax}: ${verdict(ratio <= ratioMax)}); ` +
+        `resident ${whole(site.resident)} and ${whole(bare.resident)}, ratio ${(site.resident / bare.resident).toFixed(2)}`,
     );
   },
   close: async () => {

@@ -4,7 +4,7 @@ import { decodeToSite, encode } from '@rollcall/shared/protocol/codec.ts';
 import { helloText } from '@rollcall/shared/protocol/hello.ts';
 import { protocolVersion, sitePaths, subprotocol } from '@rollcall/shared/protocol/version.ts';
 import WebSocket, { type RawData } from 'ws';
-import { BenchLedger, type BenchSite } from './estate.ts';
+import { BenchLedger, type BenchSite, benchBegin } from './estate.ts';
 import { emptyHead } from '@rollcall/shared/ledger/chain.ts';
 import { answerAll } from './child.ts';
 
@@ -14,7 +14,9 @@ export type SitesRequest =
   | { kind: 'connect-bare'; port: number; count: number }
   /** Makes `frames` frames of `entriesPerFrame` entries for each site; `ahead` of them go out before an ack is awaited. */
   | { kind: 'prepare'; frames: number; entriesPerFrame: number }
-  | { kind: 'send'; ahead: number };
+  | { kind: 'send'; ahead: number }
+  /** Each site tells its status, as it does when counts change. */
+  | { kind: 'tell-status' };
 
 type Site = { socket: WebSocket; ledger: BenchLedger; frames: { text: string; lastSeq: number }[] };
 
@@ -50,6 +52,20 @@ answerAll(async (request: SitesRequest) => {
           return { text: encode({ kind: 'append', entries }), lastSeq: entries.at(-1)?.seq ?? 0 };
         });
       return { entries: sites.length * request.frames * request.entriesPerFrame };
+    case 'tell-status': {
+      const none = { server: 0, workstation: 0 };
+      for (const { socket } of sites)
+        socket.send(
+          encode({
+            kind: 'status',
+            at: benchBegin,
+            deployed: { server: 0, workstation: 3 },
+            active: none,
+            lastCheckInAt: benchBegin,
+          }),
+        );
+      return {};
+    }
     case 'send': {
       const began = performance.now();
       await Promise.all(sites.map((site) => sendAll(site, request.ahead)));

@@ -34,16 +34,17 @@ export class AggregatorSeat {
   spawn(): Program {
     const program = startProgram({
       program: 'rollcall',
-      arguments: [
-        ...['serve', '--port', String(this.port), '--log-level', 'warn'],
-        ...['--requests-per-token-per-minute', requestsPerTokenPerMinute],
-        ...(this.#leaseHours === undefined ? [] : ['--lease-hours', String(this.#leaseHours)]),
-      ],
+      arguments: ['serve', '--port', String(this.port), '--log-level', 'warn', ...this.#settings()],
       environment: { ROLLCALL_DATABASE: this.#database },
       wallClock: this.clock,
     });
     this.#programs.push(program);
     return program;
+  }
+
+  #settings(): string[] {
+    const lease = this.#leaseHours === undefined ? [] : ['--lease-hours', String(this.#leaseHours)];
+    return ['--requests-per-token-per-minute', requestsPerTokenPerMinute, ...lease];
   }
 
   /** Starts the process; resolves when it listens. */

@@ -1,4 +1,4 @@
-/** The aggregator's HTTP API as an organisation's program calls it: parsed answers, or the refusal with its code. */
+/** The HTTP API as any organisation’s program calls it: parsed answers, or the refusal with its code. `npm start` uses it too. */
 import type { Page } from '@rollcall/shared/api/page.ts';
 import { Problem } from '@rollcall/shared/api/problem.ts';
 import type { z } from 'zod';

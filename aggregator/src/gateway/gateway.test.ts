@@ -30,6 +30,38 @@ async function until<Found>(
 }
 
 describe('a site that connects', () => {
+  it('goes on where it stood after its session came to rest, and is still refused another past', async () => {
+    await start({ limits: { contactIntervalMs: 30 } });
+    const made = await rig.enrolledSite();
+    const client = await SiteClient.join(rig.port, identity(made));
+    made.ledger.deploy(2, 'server', '2026-01-11T00:00:00.000Z');
+    client.append(made.ledger.entries);
+    const { seq } = await client.next('ack');
+    // A recorded contact is what lets the session rest.
+    const contactOf = async () => (await rig.siteNow(made.site.id)).lastContactAt;
+    const none = { server: 0, workstation: 0 };
+    const status = {
+      kind: 'status',
+      at: '2026-01-12T00:00:00.000Z',
+      deployed: none,
+      active: none,
+      lastCheckInAt: null,
+    } as const;
+    const first = await until(contactOf);
+    client.send(status);
+    await until(async () => (await contactOf()) !== first);
+    made.ledger.deploy(1, 'workstation', '2026-01-12T00:00:00.000Z');
+    client.append(made.ledger.entries.slice(seq));
+    expect(await client.next('ack')).toMatchObject({ seq: seq + 1 });
+    expect(await rig.siteNow(made.site.id)).toMatchObject({ deployed: { server: 1, workstation: 1 } });
+    const second = await contactOf();
+    client.send(status);
+    await until(async () => (await contactOf()) !== second);
+    const [last] = made.ledger.entries.slice(-1);
+    client.append([{ ...last!, seq: last!.seq + 1, prev: 'f'.repeat(64) }]);
+    expect(await client.next('reject')).toMatchObject({ code: 'FORK', expected: { seq: seq + 1 } });
+  });
+
   it('is challenged, welcomed with all it should know, and acknowledged once its entries are stored', async () => {
     await start();
     const made = await rig.enrolledSite();

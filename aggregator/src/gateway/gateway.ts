@@ -31,8 +31,15 @@ import { Offers } from './offers.ts';
 import { Records } from './records.ts';
 import { Registry } from './registry.ts';
 import { retryAfterMs } from './retry-hint.ts';
-import { Session, type SessionHost } from './session.ts';
-import { type AppendOutcome, appendEntries, type IngestingSite, type SiteIngestParts } from './site-ingest.ts';
+import type { SiteIngestState } from '../core/ingest-plan.ts';
+import { type OpenSite, Session, type SessionHost } from './session.ts';
+import {
+  type AppendOutcome,
+  appendEntries,
+  type IngestingSite,
+  readState,
+  type SiteIngestParts,
+} from './site-ingest.ts';
 import { SiteSocket } from './site-socket.ts';
 
 export type GatewayOptions = {
@@ -221,6 +228,10 @@ class SiteGateway implements Gateway, SessionHost {
 
   append(site: IngestingSite, entries: readonly LedgerEntry[]): Promise<AppendOutcome> {
     return appendEntries(this.#ingestParts, site, entries);
+  }
+
+  readState({ siteId, publicKey }: OpenSite): Promise<SiteIngestState> {
+    return readState(this.#ingestParts, siteId, publicKey);
   }
 
   refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void> {

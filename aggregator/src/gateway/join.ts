@@ -31,6 +31,9 @@ export type JoinParts = {
   limits: Pick<GatewayLimits, 'heartbeatIntervalMs'>;
 };
 
+/** A session that joins does not rest. */
+type JoiningSite = OpenSite & { state: SiteIngestState };
+
 type CopyCode = 'CLONE_SUSPECTED' | 'FORK' | 'LEDGER_BEHIND';
 
 /** Lets the session in, or ends it with the code of what is wrong. @throws when the store cannot be asked. */
@@ -44,7 +47,7 @@ export async function join(parts: JoinParts, session: Session, hello: Hello, non
   if (!parts.verifier.verify(publicKey, helloText(hello, nonce), hello.signature))
     return session.end('SIGNATURE_WRONG');
   const state = stateOf(record, publicKey);
-  const site: OpenSite = { siteId: state.siteId, instanceId, software, publicKey, ledgerSeq: head.seq, state };
+  const site: JoiningSite = { siteId: state.siteId, instanceId, software, publicKey, ledgerSeq: head.seq, state };
   session.identify(site);
   if (!(await admitLedger(parts, session, site.state, head))) return;
   const claim = await parts.registry.claim(session, site.siteId, instanceId);
@@ -57,7 +60,7 @@ export async function join(parts: JoinParts, session: Session, hello: Hello, non
 async function welcome(
   parts: JoinParts,
   session: Session,
-  site: OpenSite,
+  site: JoiningSite,
   { site: record }: SiteSession,
 ): Promise<void> {
   const offer = await parts.offers.prepare(record);
@@ -85,7 +88,7 @@ async function welcome(
 async function readAgain(
   parts: JoinParts,
   session: Session,
-  site: OpenSite,
+  site: JoiningSite,
   head: WireHead,
 ): Promise<SiteSession | undefined> {
   const record = await parts.store.sites.session(site.siteId);

@@ -35,6 +35,8 @@ export type SessionHost = {
   /** Looks at the hello and lets the session in by `open`, or ends it. */
   join(session: Session, hello: Hello, nonce: string): Promise<void>;
   append(site: IngestingSite, entries: readonly LedgerEntry[]): Promise<AppendOutcome>;
+  /** The state of ingest of a site whose session rested. */
+  readState(site: OpenSite): Promise<SiteIngestState>;
   /** The site's ledger is not the one held: flags it. */
   refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void>;
   /** The session is over; the site's place is free. */
@@ -44,8 +46,10 @@ export type SessionHost = {
 };
 
 /** What a session knows of its site once the signature was checked. */
-export type OpenSite = IngestingSite & {
+export type OpenSite = Omit<IngestingSite, 'state'> & {
   siteId: string;
+  /** Null in a session at rest, which then takes little memory: read again when the site appends. */
+  state: SiteIngestState | null;
   instanceId: string;
   /** Null once it was recorded with a contact. */
   software: string | null;
@@ -212,6 +216,7 @@ export class Session implements SocketListener {
     if (contact) {
       this.#contactMs = this.#heardMs;
       this.#contactDueMs = nowMs + this.#host.limits.contactIntervalMs;
+      if (this.#site !== null && this.#appends === null) this.#site.state = null;
     }
     return { contact, offer: nowMs >= this.offerDueMs };
   }
@@ -294,8 +299,12 @@ export class Session implements SocketListener {
     const site = this.#site;
     if (site === null) return;
     const fits = this.#entriesWaiting + entries.length <= unacknowledgedEntriesMax;
-    if (!fits || !this.#host.takeBacklog(characters))
-      return this.#refuse('BACKLOG_FULL', byeCodes.BACKLOG_FULL.says, site.state);
+    if (!fits || !this.#host.takeBacklog(characters)) {
+      // A session at rest would first have to ask the store where the site stands; the bye alone says what to do.
+      return site.state === null
+        ? this.end('BACKLOG_FULL')
+        : this.#refuse('BACKLOG_FULL', byeCodes.BACKLOG_FULL.says, site.state);
+    }
     this.#entriesWaiting += entries.length;
     const waiting = { entries, characters };
     if (this.#appends !== null) this.#appends.push(waiting);
@@ -309,12 +318,14 @@ export class Session implements SocketListener {
   async #work(site: OpenSite): Promise<void> {
     try {
       for (let next = this.#appends?.[0]; next !== undefined && this.#phase === 'open'; next = this.#appends?.[0]) {
-        const outcome = await this.#host.append(site, next.entries);
+        const state = site.state ?? (await this.#host.readState(site));
+        const { publicKey, ledgerSeq } = site;
+        const outcome = await this.#host.append({ state, publicKey, ledgerSeq }, next.entries);
         site.state = outcome.state;
         this.#appends?.shift();
         this.#entriesWaiting -= next.entries.length;
         this.#host.releaseBacklog(next.characters);
-        this.#answer(site, outcome, next);
+        this.#answer(outcome, next);
       }
     } finally {
       for (const { characters } of this.#appends ?? []) this.#host.releaseBacklog(characters);
@@ -323,10 +334,10 @@ export class Session implements SocketListener {
     }
   }
 
-  #answer(site: OpenSite, outcome: AppendOutcome, { characters }: WaitingAppend): void {
+  #answer(outcome: AppendOutcome, { characters }: WaitingAppend): void {
     const paid = (outcome.ok && outcome.progressed) || this.#pay(characters);
     if (!outcome.ok) this.#refuse(outcome.code, outcome.message, outcome.state);
-    else this.send({ kind: 'ack', seq: site.state.head.seq, serverTime: this.#host.now() });
+    else this.send({ kind: 'ack', seq: outcome.state.head.seq, serverTime: this.#host.now() });
     if (!paid) this.end('RATE_LIMITED');
   }
 

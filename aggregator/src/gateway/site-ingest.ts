@@ -113,8 +113,15 @@ async function correctedMonths(
   return corrected;
 }
 
-const reload = async ({ store }: SiteIngestParts, { state, publicKey }: IngestingSite): Promise<SiteIngestState> =>
-  stateOf(await sessionOf(store, state.siteId), publicKey);
+const reload = (parts: SiteIngestParts, { state, publicKey }: IngestingSite): Promise<SiteIngestState> =>
+  readState(parts, state.siteId, publicKey);
+
+/** Where a site's ledger stands in the store now. @throws RollcallError when the store cannot be asked. */
+export const readState = async (
+  { store }: SiteIngestParts,
+  siteId: string,
+  publicKey: PublicKey,
+): Promise<SiteIngestState> => stateOf(await sessionOf(store, siteId), publicKey);
 
 async function sessionOf(store: Pick<Store, 'sites'>, siteId: string): Promise<SiteSession> {
   const session = await store.sites.session(siteId);
