@@ -169,7 +169,10 @@ describe('stopping', () => {
     const idle = (await opened(port)).resume();
     const closed = once(site, 'close') as Promise<[number]>;
     const idleClosed = once(idle, 'close');
+    const began = performance.now();
     await Promise.all([aggregator.stop(), aggregator.stop()]);
+    // The limit for what is under way is 10 s: nothing is.
+    expect(performance.now() - began).toBeLessThan(5_000);
     expect((await closed)[0]).toBe(byeCodes.GOING_AWAY.close);
     await idleClosed;
     await expect(fetch(`${url}/health`)).rejects.toThrow('fetch failed');

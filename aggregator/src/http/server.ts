@@ -1,6 +1,6 @@
 /** The listening server: limits of time and size below the application, WebSocket upgrades on the same port, and an orderly end. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { refuse, RollcallError } from '@rollcall/shared/domain/problem.ts';
@@ -41,6 +41,7 @@ export async function listen({ fetch, upgrade }: Handlers, options: ServerOption
     // The other half of the union is HTTP/2, which this server does not speak.
     return fetch(request, { incoming: env.incoming as IncomingMessage });
   });
+  const silent = new SilentConnections();
   const server = createServer(
     {
       maxHeaderSize: headerBytesMax,
@@ -49,14 +50,21 @@ export async function listen({ fetch, upgrade }: Handlers, options: ServerOption
       connectionsCheckingInterval: Math.min(2_000, options.requestTimeoutMs),
       keepAliveTimeout: keepAliveTimeoutMs,
     },
-    (request, response) => void listener(request, response),
+    (request, response) => {
+      silent.forget(request.socket);
+      void listener(request, response);
+    },
   );
   server.maxHeadersCount = headersMax;
   server.maxConnections = options.connectionsMax;
-  server.on('upgrade', upgrade);
+  server.on('connection', (socket) => silent.add(socket));
+  server.on('upgrade', (request, socket, head) => {
+    silent.forget(request.socket);
+    upgrade(request, socket, head);
+  });
   server.on('clientError', answerBrokenRequest);
   await bind(server, options);
-  return { port: (server.address() as AddressInfo).port, stop: (withinMs) => stop(server, withinMs) };
+  return { port: (server.address() as AddressInfo).port, stop: (withinMs) => stop(server, silent, withinMs) };
 }
 
 function bind(server: Server, { host, port }: ServerOptions): Promise<void> {
@@ -83,7 +91,34 @@ function bind(server: Server, { host, port }: ServerOptions): Promise<void> {
   });
 }
 
-function stop(server: Server, withinMs: number): Promise<void> {
+/** Connections that have not asked anything yet: Node's `closeIdleConnections` passes them over, and waiting for them is in vain. */
+class SilentConnections {
+  readonly #sockets = new Set<Socket>();
+  /** One function for all sockets; the event names its socket by `this`. */
+  readonly #onClose = forgetIn(this.#sockets);
+
+  add(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', this.#onClose);
+  }
+
+  /** It has spoken. A socket of a site lives long: nothing of ours stays on it. */
+  forget(socket: Socket): void {
+    if (this.#sockets.delete(socket)) socket.off('close', this.#onClose);
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+function forgetIn(sockets: Set<Socket>): (this: Socket) => void {
+  return function forget() {
+    sockets.delete(this);
+  };
+}
+
+function stop(server: Server, silent: SilentConnections, withinMs: number): Promise<void> {
   return new Promise((resolve) => {
     // Real time, whatever clock the program runs on: what is waited for is real sockets.
     const cancel = systemClock.after(withinMs, () => server.closeAllConnections());
@@ -92,6 +127,7 @@ function stop(server: Server, withinMs: number): Promise<void> {
       resolve();
     });
     server.closeIdleConnections();
+    silent.close();
   });
 }
 
