@@ -149,6 +149,15 @@ describe('a site that starts', () => {
     expect(next.clock.unconfirmed === null).toBe(believed);
   });
 
+  test('the operator confirms the clock as it stands, whatever had to be added to it before', () => {
+    // The clock was an hour slow when contact was last there; the machine was off for long, and somebody set it right.
+    const { clock } = startClock(noon, hour, { wall: later(100 * day), steadyMs: 0 });
+    expect(clock.unconfirmed).not.toBeNull();
+    const confirmed = confirmClock(clock, { wall: later(100 * day + minute), steadyMs: minute });
+    expect(trusted(confirmed)).toBe(later(100 * day + minute));
+    expect(confirmed).toMatchObject({ wallOffsetMs: 0, unconfirmed: null });
+  });
+
   test('contact confirms any gap at once, and corrects a clock that lied', () => {
     const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 });
     const right = contactClock(clock, { wall: later(year), steadyMs: 1_000 }, later(year));

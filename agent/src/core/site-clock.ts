@@ -124,9 +124,15 @@ export function contactClock(
   };
 }
 
-/** The operator vouches for the wall clock. */
+/**
+ * The operator vouches for the wall clock as it stands: what had to be added to it before is wrong from now on. Time does not
+ * go back behind what was known.
+ */
 export function confirmClock(clock: SiteClock, reading: Reading): SiteClock {
-  return clock.unconfirmed === null ? clock : vouched(clock, clock.trustedMs, reading.steadyMs);
+  if (clock.unconfirmed === null) return clock;
+  const wallMs = msOfInstant(reading.wall);
+  const confirmed = { ...clock, wallOffsetMs: 0, wallMs, jumpMs: null };
+  return vouched(confirmed, Math.max(wallMs, clock.unconfirmed.lastKnownMs), reading.steadyMs);
 }
 
 /** Trusted time at a reading, without taking the reading into account for later ones. */

@@ -9,7 +9,7 @@ import type {
   LocalRefusalCode,
   RemoveEndpointRequest,
 } from '@rollcall/shared/api/local.ts';
-import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import { type Instant, msOfInstant } from '@rollcall/shared/domain/instant.ts';
 import type { Lease } from '@rollcall/shared/domain/lease.ts';
 import { type Outcome, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { SiteSettings } from '@rollcall/shared/domain/site-settings.ts';
@@ -178,7 +178,8 @@ function confirmByOperator(
   reading: Reading,
 ): SiteAnswers['confirm-clock'] {
   const { state } = work;
-  if ((state.clock.unconfirmed?.gapMs ?? 0) > confirmableGapMs)
+  const { unconfirmed } = state.clock;
+  if (unconfirmed !== null && msOfInstant(reading.wall) - unconfirmed.lastKnownMs > confirmableGapMs)
     return refuse(
       'BAD_REQUEST',
       `the clock says ${reading.wall}, more than ten years after the ledger's last entry`,
