@@ -11,9 +11,9 @@ import { parseArgs } from 'node:util';
 import { joinCode } from '@rollcall/agent/identity.ts';
 import { CloseResult } from '@rollcall/shared/api/invoice.ts';
 import { SiteStatus } from '@rollcall/shared/api/local.ts';
-import { instantFromMs } from '@rollcall/shared/domain/instant.ts';
 import { Month, monthOf, previousMonth } from '@rollcall/shared/domain/month.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { systemClock } from '@rollcall/shared/node/clock.ts';
 import { z } from 'zod';
 import { buildDashboard } from '../test/support/dashboard-build.ts';
 import { type Program, runProgram, startProgram, until } from '../test/support/program.ts';
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   console.log(`starting the aggregator and ${stories.length} Site Managers`);
   await startPrograms(place);
   const thisMachine = await checkIn(place);
-  const lastMonth = previousMonth(monthOf(now(), 'Europe/Rome'));
+  const lastMonth = previousMonth(monthOf(systemClock.now(), 'Europe/Rome'));
   console.log(`closing ${lastMonth}`);
   for (const seller of ['vendor', 'distributor'] as const)
     await signedIn(place, seller).post('/closes', { month: lastMonth }, CloseResult);
@@ -92,9 +92,9 @@ function readOptions(): { fresh: boolean; port: number } {
 
 /** Lives the two months before this one, up to a moment ago: the programs that start then find no gap. */
 async function make(place: Place): Promise<void> {
-  const last = previousMonth(monthOf(now(), 'Europe/Rome'));
+  const last = previousMonth(monthOf(systemClock.now(), 'Europe/Rome'));
   const began = performance.now();
-  const made = await liveTwoMonths(place, [previousMonth(last), last], now(), (line) => console.log(line));
+  const made = await liveTwoMonths(place, [previousMonth(last), last], systemClock.now(), (line) => console.log(line));
   writeFileSync(place.madeFile, `${JSON.stringify(made)}\n`);
   console.log(`two months and ${Math.round((performance.now() - began) / 1000)} s later …`);
 }
@@ -193,10 +193,6 @@ async function stop(code: number): Promise<void> {
   // Sites first: they say goodbye to an aggregator that still hears them.
   for (const program of [...programs].reverse()) await program.stop();
   process.exit(code);
-}
-
-function now(): string {
-  return instantFromMs(Date.now());
 }
 
 function sentenceOf(error: unknown): string {

@@ -7,6 +7,25 @@ import type { MonthCountRow, ReportRevisionRow, SiteIngestRow } from './schema.t
 /** Why a deployment ended that began anew at the same instant under another kind. */
 export const kindChangedReason = 'kind-changed';
 
+/** Columns of a site's state of ingest beside its identifier; both drivers write all of them at each plan. */
+export const stateColumns = [
+  'public_key',
+  'time_zone',
+  'head_seq',
+  'head_hash',
+  'head_at',
+  'month',
+  'period_start',
+  'sealed',
+  'meter_at',
+  'server_count',
+  'server_peak',
+  'server_peak_at',
+  'workstation_count',
+  'workstation_peak',
+  'workstation_peak_at',
+] as const satisfies readonly (keyof SiteIngestRow)[];
+
 export function ingestRowOf(state: SiteIngestState): SiteIngestRow {
   const { siteId, publicKey, timeZone, head, meter } = state;
   return {

@@ -7,7 +7,7 @@ import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { type FoldedDeployments, foldDeployments } from './deployment-fold.ts';
 import { Undone } from './engine.ts';
-import { firstMonthOf, ingestRowOf, monthCountRow, reportRow } from './ingest-rows.ts';
+import { firstMonthOf, ingestRowOf, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
 import type { RunQuery } from './postgres-connection.ts';
 import { type PostgresEngine, sqlState } from './postgres-engine.ts';
 import type { DeploymentRow, SiteIngestRow } from './schema.ts';
@@ -246,23 +246,6 @@ function rounds(plans: readonly IngestPlan[]): IngestPlan[][] {
   return rounds;
 }
 
-const stateColumns = [
-  'public_key',
-  'time_zone',
-  'head_seq',
-  'head_hash',
-  'head_at',
-  'month',
-  'period_start',
-  'sealed',
-  'meter_at',
-  'server_count',
-  'server_peak',
-  'server_peak_at',
-  'workstation_count',
-  'workstation_peak',
-  'workstation_peak_at',
-];
 const monthColumns = [
   'period_start',
   'period_end',

@@ -6,7 +6,7 @@
 import type { Statement } from 'better-sqlite3';
 import type { DeploymentChange, IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { Undone } from './engine.ts';
-import { firstMonthOf, ingestRowOf, kindChangedReason, monthCountRow, reportRow } from './ingest-rows.ts';
+import { firstMonthOf, ingestRowOf, kindChangedReason, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
 import { type SqliteEngine, sqliteCode } from './sqlite-engine.ts';
 import type { IngestStore } from './store.ts';
 
@@ -123,24 +123,6 @@ function changeDeployment(statements: IngestStatements, siteId: string, change: 
 }
 
 type IngestStatements = Record<keyof typeof texts, Statement>;
-
-const stateColumns = [
-  'public_key',
-  'time_zone',
-  'head_seq',
-  'head_hash',
-  'head_at',
-  'month',
-  'period_start',
-  'sealed',
-  'meter_at',
-  'server_count',
-  'server_peak',
-  'server_peak_at',
-  'workstation_count',
-  'workstation_peak',
-  'workstation_peak_at',
-] as const;
 
 const texts = {
   savepoint: 'SAVEPOINT plan',
