@@ -1,24 +1,7 @@
 /** The floor of ingest: the rows of plans into the tables of ingest by bare prepared statements, one transaction a batch. */
 import type { IngestPlan } from '@rollcall/aggregator/core/ingest-plan.ts';
+import { stateColumns } from '@rollcall/aggregator/store/ingest-rows.ts';
 import { openSqlite } from '@rollcall/shared/node/sqlite.ts';
-
-const stateColumns = [
-  'public_key',
-  'time_zone',
-  'head_seq',
-  'head_hash',
-  'head_at',
-  'month',
-  'period_start',
-  'sealed',
-  'meter_at',
-  'server_count',
-  'server_peak',
-  'server_peak_at',
-  'workstation_count',
-  'workstation_peak',
-  'workstation_peak_at',
-];
 
 /** Milliseconds it took. The database has the tables and the sites, and none of the rows. */
 export function writeBare(databasePath: string, batches: readonly (readonly IngestPlan[])[]): number {
