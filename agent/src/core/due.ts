@@ -25,7 +25,7 @@ export function advance(work: Work): void {
     const stage = nextStage(state);
     // A stage that only a clock set forward says has begun happens now, after all that did happen before.
     const stageMs =
-      stage === null || stage.dueMs > leaseTimeMs(state.clock)
+      stage === null || stage.dueMs > leaseTimeMs(state.clock, state.connected)
         ? Number.POSITIVE_INFINITY
         : Math.min(stage.dueMs, nowMs);
     const sealMs = msOfInstant(state.openMonth.end);
@@ -70,6 +70,6 @@ export function wakeInMs(state: SiteState, reading: Reading): number | null {
   const nowMs = Math.max(clock.trustedMs, msOfInstant(state.head.at));
   const dueInMs = datedDueMs(state) - nowMs;
   // Stages go by the time of leases alone: a ledger whose head lies ahead of it does not begin them sooner.
-  const stageInMs = (nextStage(state)?.dueMs ?? Number.POSITIVE_INFINITY) - leaseTimeMs(clock);
+  const stageInMs = (nextStage(state)?.dueMs ?? Number.POSITIVE_INFINITY) - leaseTimeMs(clock, state.connected);
   return Math.max(0, Math.ceil(Math.min(dueInMs, stageInMs)));
 }

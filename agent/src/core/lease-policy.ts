@@ -82,11 +82,11 @@ export function acceptLease(work: Work, lease: Lease): null {
   return null;
 }
 
-/** The stage of a key's lease by the later of the clocks; that of a lease that ran out where there is none. */
+/** The stage of a key's lease now (`leaseTimeMs`); that of a lease that ran out where there is none. */
 export function stageNow(state: SiteState, keyId: string): LeaseStage {
   const starts = state.stageStarts.get(keyId);
   if (starts === undefined) return 'disabled-offline';
-  const nowMs = leaseTimeMs(state.clock);
+  const nowMs = leaseTimeMs(state.clock, state.connected);
   let current: LeaseStage = 'active';
   for (const stage of leaseStages) if (stage !== 'active' && nowMs >= starts[stage]) current = stage;
   return current;

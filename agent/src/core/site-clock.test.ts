@@ -90,11 +90,13 @@ describe('a running site', () => {
     expect(msOfInstant(later(day)) - clock.trustedMs).toBeLessThanOrEqual(3 * minute);
   });
 
-  test('leases are judged by the later of the clocks', () => {
+  test('leases are judged by the later of the clocks, and by trusted time while contact lasts', () => {
     const forward = readClock(running(), { wall: later(year), steadyMs: hour }).clock;
-    expect(leaseTimeMs(forward)).toBe(msOfInstant(later(year)));
+    expect(leaseTimeMs(forward, false)).toBe(msOfInstant(later(year)));
+    expect(leaseTimeMs(forward, true)).toBe(msOfInstant(later(hour)));
     const back = readClock(running(), { wall: later(-year), steadyMs: hour }).clock;
-    expect(leaseTimeMs(back)).toBe(msOfInstant(later(hour)));
+    expect(leaseTimeMs(back, false)).toBe(msOfInstant(later(hour)));
+    expect(leaseTimeMs(back, true)).toBe(msOfInstant(later(hour)));
   });
 });
 
@@ -223,7 +225,7 @@ describe('contact', () => {
     expect([met.anomaly, met.earlier]).toEqual([null, null]);
     const on = readClock(met.clock, { wall: later(year + hour), steadyMs: 2 * hour });
     expect(on.anomaly).toBeNull();
-    expect(leaseTimeMs(on.clock)).toBe(msOfInstant(later(2 * hour)));
+    expect(leaseTimeMs(on.clock, false)).toBe(msOfInstant(later(2 * hour)));
     expect(isWallClockWrong(on.clock)).toBe(true);
   });
 });

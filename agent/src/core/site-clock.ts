@@ -146,8 +146,12 @@ export function believedInMs(clock: SiteClock, steadyMs: number): number | null 
   return Math.max(0, clock.unconfirmed.sinceSteadyMs + confirmAfterSteadyMs - steadyMs);
 }
 
-/** By the later of the two clocks: a clock set forward can only shorten a lease, one set back never extends it. */
-export const leaseTimeMs = (clock: SiteClock): number => Math.max(clock.trustedMs, clock.wallMs);
+/**
+ * The time leases are judged by. Without contact the later of the two clocks: a clock set forward can only shorten a lease, one set
+ * back never extends it. While contact lasts the aggregator vouches for trusted time, and a wrong wall clock takes nothing away.
+ */
+export const leaseTimeMs = (clock: SiteClock, inContact: boolean): number =>
+  inContact ? clock.trustedMs : Math.max(clock.trustedMs, clock.wallMs);
 
 /** True while the wall clock is known to be wrong. */
 export const isWallClockWrong = (clock: SiteClock): boolean =>

@@ -386,6 +386,24 @@ describe('a clock that somebody set', () => {
     expect(site.checkIn(1)).toMatchObject({ ok: true, at: after(start, 2 * hourMs) });
   });
 
+  test('forward a year while contact lasts: recorded, and no key suffers for it, nor when contact then ends', () => {
+    const site = new SiteInMemory();
+    const start = site.clock.now();
+    site.welcome({ leases: [leaseOf(start, 14 * dayMs)] });
+    site.clock.setWall(after(start, year));
+    site.endpoint(1);
+    // No word of the aggregator in between: the check-in comes before the anomaly is even shipped.
+    expect(site.checkIn(1)).toMatchObject({ ok: true, at: start, deployed: true, keyState: 'active' });
+    expect(bodies(site, 'clock-anomaly')).toMatchObject([{ at: start, direction: 'forward', noticed: 'running' }]);
+    site.run({ kind: 'acknowledged', seq: site.state.head.seq, serverTime: start });
+    site.run({ kind: 'disconnected', aliveAgoMs: 0 });
+    site.run({ kind: 'tick' });
+    expect(keyStates(site)).toEqual([[start, 'active']]);
+    site.clock.advance(14 * dayMs);
+    site.run({ kind: 'tick' });
+    expect(keyStates(site).at(-1)).toEqual([after(start, 14 * dayMs), 'disabled-offline']);
+  });
+
   test('back an hour at start: time goes on from the last known, and it is recorded', () => {
     const { site, start } = runningSite();
     site.clock.setWall(start);
