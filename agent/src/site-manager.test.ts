@@ -350,6 +350,32 @@ describe('a disk that fails', () => {
     await untilPassing(250, () => healthy(manager));
     expect(aggregator.held.filter(({ entry }) => entry.kind === 'agent-deployed')).toHaveLength(1);
   });
+
+  test('is no reason to connect over and over: each try waits longer than the one before, and is logged once', async () => {
+    aggregator.welcome = { leases: [await lease(start, 14 * dayMs)] };
+    const lines: string[] = [];
+    const manager = await run({
+      logger: createLogger({ name: 'test', level: 'error' }, { write: (line: string) => void lines.push(line) }),
+    });
+    await until(() => healthy(manager));
+    const other = openSqlite(join(folder, 'ledger.db'));
+    other.exec('BEGIN IMMEDIATE');
+    await expect(enrolEndpoint(manager, 1)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    // What waits for no clock would happen now.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(aggregator.upgrades).toBe(1);
+    for (let seconds = 0; seconds < 120; seconds++) {
+      clock.pass(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(aggregator.upgrades).toBeGreaterThan(2);
+    expect(aggregator.upgrades).toBeLessThan(20);
+    // Each try tells of the welcome and of the end of contact, each wake-up of what is due.
+    expect(lines.length).toBeLessThan(20 * 2 + (120 / 5) * 2 + 1);
+    other.exec('ROLLBACK');
+    other.close();
+    await untilPassing(250, () => healthy(manager));
+  });
 });
 
 test('runs on the machine’s own clock', async () => {

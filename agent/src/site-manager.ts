@@ -100,7 +100,7 @@ async function start(
     uplink.committed();
     if (countsChanged) uplink.countsChanged();
   });
-  queue.onReload(() => uplink.restart());
+  queue.onReload(() => uplink.lostPlace());
   const stopSchedule = await startSchedule(() => queue.wake());
   uplink.start();
   let stopping: Promise<void> | undefined;

@@ -445,6 +445,7 @@ export class SiteMachine {
     });
     this.#decide(program, event);
     if (message.kind === 'welcome' || message.kind === 'ack') record.contact();
+    if (message.kind === 'welcome') this.#step(program, { kind: 'welcome-taken' });
   }
 
   #decide<Kind extends keyof SiteAnswers>(program: Program, event: SiteEvent<Kind>): void {

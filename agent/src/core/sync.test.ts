@@ -400,6 +400,41 @@ describe('waiting', () => {
     expect(syncWakeMs(refused.state)).toBe(refused.nowMs + refusedRetryMs);
   });
 
+  test('grows while the site cannot write down its welcome, however the aggregator acknowledges', () => {
+    const machine = new Machine();
+    machine.headSeq = 2;
+    const waits: number[] = [];
+    for (let n = 0; n < 60; n++) {
+      machine.goLive(n === 0 ? 0 : 1);
+      machine.hear(ack(2));
+      machine.nowMs += 20_000;
+      machine.feed({ kind: 'alive' });
+      const effects = machine.feed({ kind: 'lost-place', code: 'STORE_UNAVAILABLE', message: 'not written' });
+      expect(effects).toMatchObject([{ kind: 'close', code: 'STORE_UNAVAILABLE' }, { kind: 'deliver-disconnected' }]);
+      expect(machine.feed({ kind: 'lost-place', code: 'STORE_UNAVAILABLE', message: 'again' })).toEqual([]);
+      waits.push(syncWakeMs(machine.state) - machine.nowMs);
+      machine.nowMs = syncWakeMs(machine.state);
+      machine.feed({ kind: 'time' });
+    }
+    expect(machine.state.failures).toBe(60);
+    expect(Math.max(...waits)).toBeGreaterThan(30_000);
+  });
+
+  test('begins anew after a connection whose welcome was written down', () => {
+    const machine = new Machine();
+    machine.goLive();
+    for (let n = 0; n < 5; n++) {
+      machine.feed({ kind: 'closed', retryAfterMs: null });
+      machine.nowMs = syncWakeMs(machine.state);
+      machine.feed({ kind: 'time' });
+    }
+    machine.goLive();
+    machine.feed({ kind: 'welcome-taken' });
+    machine.nowMs += 20_000;
+    machine.feed({ kind: 'closed', retryAfterMs: null });
+    expect(machine.state.failures).toBe(1);
+  });
+
   test('an HTTP answer that says when to come back is heeded', () => {
     const machine = new Machine();
     machine.feed({ kind: 'start' });

@@ -36,7 +36,7 @@ export const statusIntervalMs = 60_000;
 export const statusSoonMs = 1_000;
 /** Appends in flight; bounds what a slow socket buffers, whatever the size of entries. */
 export const unacknowledgedAppendsMax = 16;
-/** A connection that lasted so long was a good one: the next failure starts the back-off anew. */
+/** A connection that lasted so long after its welcome was taken was a good one: the next failure starts the back-off anew. */
 const goodConnectionMs = 10_000;
 /** Heartbeat intervals without any sign after which the other side is given up. */
 const heartbeatsMissedMax = 2;
@@ -49,7 +49,8 @@ export type SyncState = {
   readonly attemptStartedMs: number;
   /** The refusal in force; the wait after one is not shortened. */
   readonly refusal: string | null;
-  readonly liveSinceMs: number;
+  /** Since when the welcome of this connection is on the site's disk; null until then. Only then is it a good connection. */
+  readonly takenAtMs: number | null;
   readonly aliveAtMs: number;
   readonly heartbeatIntervalMs: number;
   readonly pingDueMs: number;
@@ -80,7 +81,11 @@ export type SyncEvent =
   | { kind: 'committed' }
   /** An `append` effect was carried out up to this number. */
   | { kind: 'appended'; throughSeq: number }
-  | { kind: 'counts-changed' };
+  | { kind: 'counts-changed' }
+  /** The welcome of this connection is on the site's disk. */
+  | { kind: 'welcome-taken' }
+  /** The site lost what this connection told it, or cannot take more of it: only a new welcome says everything again. */
+  | { kind: 'lost-place'; code: 'STORE_UNAVAILABLE' | 'BACKLOG_FULL'; message: string };
 
 export type SyncEffect =
   | { kind: 'open' }
@@ -114,7 +119,7 @@ export const initialSync: SyncState = {
   failures: 0,
   attemptStartedMs: 0,
   refusal: null,
-  liveSinceMs: 0,
+  takenAtMs: null,
   aliveAtMs: 0,
   heartbeatIntervalMs,
   pingDueMs: Number.POSITIVE_INFINITY,
@@ -180,6 +185,10 @@ export function stepSync(state: SyncState, event: SyncEvent, context: SyncContex
       return state.phase === 'live'
         ? [{ ...state, statusDueMs: Math.min(state.statusDueMs, context.nowMs + statusSoonMs) }, []]
         : [state, []];
+    case 'welcome-taken':
+      return state.phase === 'live' ? [{ ...state, takenAtMs: state.takenAtMs ?? context.nowMs }, []] : [state, []];
+    case 'lost-place':
+      return isOpen(state) ? retry(drop(state, context, event.code, event.message), context, null) : [state, []];
   }
 }
 
@@ -198,6 +207,7 @@ function connect(state: SyncState, context: SyncContext): SyncStep {
       phase: 'connecting',
       attemptStartedMs: context.nowMs,
       deadlineMs,
+      takenAtMs: null,
       inFlight: [],
       resyncFrom: null,
       pausedUntilMs: null,
@@ -302,7 +312,6 @@ function goLive(state: SyncState, welcome: Welcome, context: SyncContext): SyncS
     phase: 'live',
     deadlineMs: Number.POSITIVE_INFINITY,
     refusal: null,
-    liveSinceMs: nowMs,
     heartbeatIntervalMs: welcome.heartbeatIntervalMs,
     pingDueMs: nowMs + welcome.heartbeatIntervalMs,
     statusDueMs: nowMs,
@@ -341,7 +350,8 @@ function takeAck(state: SyncState, ack: ToSite & { kind: 'ack' }, context: SyncC
         ...state,
         acknowledgedSeq: ack.seq,
         inFlight: state.inFlight.filter((seq) => seq > ack.seq),
-        failures: 0,
+        // A site that cannot write down what it is told would otherwise come back at once, over and over.
+        failures: state.takenAtMs === null ? state.failures : 0,
         resyncFrom: null,
       }
     : state;
@@ -412,7 +422,7 @@ function drop(state: SyncState, context: SyncContext, code: ByeCode, message: st
 /** Waits for the next try: as long as the other side asked, else by the back-off. */
 function retry([state, effects]: SyncStep, context: SyncContext, retryAfterMs: number | null): SyncStep {
   const { nowMs, chance, urgent } = context;
-  const wasGood = state.phase === 'live' && nowMs - state.liveSinceMs >= goodConnectionMs;
+  const wasGood = state.phase === 'live' && state.takenAtMs !== null && nowMs - state.takenAtMs >= goodConnectionMs;
   const failures = (wasGood ? 0 : state.failures) + 1;
   let deadlineMs: number;
   if (retryAfterMs !== null) {

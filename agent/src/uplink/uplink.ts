@@ -50,8 +50,8 @@ export type Uplink = {
   /** Entries were committed, or how urgent contact is may have changed. */
   committed(): void;
   countsChanged(): void;
-  /** Ends the connection and begins anew: the site lost its place and must be told everything again. */
-  restart(): void;
+  /** The site lost what it was told and not on disk: ends the connection, and tries again after the back-off. */
+  lostPlace(): void;
   /** Says goodbye; resolves when the socket is closed and all that came is taken. */
   stop(): Promise<void>;
 };
@@ -172,20 +172,31 @@ export function createUplink(
   function deliver(delivery: Delivery): void {
     if (waiting >= deliveriesWaitingMax && delivery.kind === 'deliver') {
       logger.error({ waiting }, 'the aggregator sends faster than the disk takes it');
-      restart();
+      feed({ kind: 'lost-place', code: 'BACKLOG_FULL', message: 'more is sent than the site can write down' });
       return;
     }
+    const connection = socket;
     waiting++;
     deliveries = deliveries
       .then(() => hand(delivery))
+      .then(() => {
+        const isWelcome = delivery.kind === 'deliver' && delivery.message.kind === 'welcome';
+        if (isWelcome && socket === connection) feed({ kind: 'welcome-taken' });
+      })
       .catch((error: unknown) => {
+        // A failed commit throws the state away and ends the connection (`lostPlace`), which the queue has told already.
+        if (delivery.kind === 'deliver' && socket !== connection) return;
         logger.error({ err: error }, 'the site could not take a message of the aggregator');
         // Not taken means not on disk: only a new welcome says everything again.
-        if (delivery.kind === 'deliver') restart();
+        if (delivery.kind === 'deliver') lostPlace();
       })
       .finally(() => {
         waiting--;
       });
+  }
+
+  function lostPlace(): void {
+    feed({ kind: 'lost-place', code: 'STORE_UNAVAILABLE', message: 'the site could not write down what it was told' });
   }
 
   async function hand(delivery: Delivery): Promise<void> {
@@ -231,12 +242,6 @@ export function createUplink(
     return [];
   }
 
-  function restart(): void {
-    if (state.phase === 'stopped') return;
-    feed({ kind: 'stop' });
-    feed({ kind: 'start' });
-  }
-
   return {
     start: () => feed({ kind: 'start' }),
     committed() {
@@ -244,7 +249,7 @@ export function createUplink(
       feed({ kind: 'time' });
     },
     countsChanged: () => feed({ kind: 'counts-changed' }),
-    restart,
+    lostPlace,
     async stop() {
       feed({ kind: 'stop' });
       await closing;
