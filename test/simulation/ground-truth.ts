@@ -9,8 +9,8 @@ export const kinds: readonly Kind[] = ['server', 'workstation'];
 
 const dayMs = 86_400_000;
 
-/** What a machine was told to be from an instant on; null: no agent. */
-type Told = { atMs: number; machineId: string; kind: Kind | null; by: 'check-in' | 'operator' };
+/** What a machine was told to be from an instant on; null: no agent. `limits`: how many limits of silence had been set by then. */
+type Told = { atMs: number; machineId: string; kind: Kind | null; by: 'check-in' | 'operator'; limits: number };
 type Interval = { machineId: string; kind: Kind; fromMs: number; toMs: number };
 type Open = { kind: Kind; fromMs: number };
 export type RecountedPeak = { peak: number; atMs: number | null; machines: string[] };
@@ -30,12 +30,12 @@ export class GroundTruth {
 
   /** A machine's call was taken: it is heard, and runs an agent of this kind, or none. */
   heard(machineId: string, atMs: number, kind: Kind | null): void {
-    this.#told.push({ atMs, machineId, kind, by: 'check-in' });
+    this.#told.push({ atMs, machineId, kind, by: 'check-in', limits: this.#staleLimits.length });
   }
 
   /** The operator took the machine off the roll. */
   takenOff(machineId: string, atMs: number): void {
-    this.#told.push({ atMs, machineId, kind: null, by: 'operator' });
+    this.#told.push({ atMs, machineId, kind: null, by: 'operator', limits: this.#staleLimits.length });
   }
 
   staleLimitChanged(fromMs: number, days: number): void {
@@ -54,14 +54,15 @@ export class GroundTruth {
         found.push({ machineId, ...ended, toMs });
         return null;
       };
-      for (const { atMs, kind, by } of history) {
-        const silentMs = this.#silentSince(heardMs);
+      for (const { atMs, kind, by, limits } of history) {
+        // A site in doubt of its time dates what comes later earlier: a limit set after a call says nothing of the silence before.
+        const silentMs = this.#silentSince(heardMs, limits);
         if (open !== null && silentMs <= atMs) open = end(open, silentMs);
         if (open !== null && open.kind !== kind) open = end(open, atMs);
         if (open === null && kind !== null) open = { kind, fromMs: atMs };
         if (by === 'check-in') heardMs = atMs;
       }
-      const silentMs = this.#silentSince(heardMs);
+      const silentMs = this.#silentSince(heardMs, this.#staleLimits.length);
       if (open !== null) end(open, silentMs <= nowMs ? silentMs : Number.POSITIVE_INFINITY);
     }
     return found;
@@ -105,10 +106,11 @@ export class GroundTruth {
     return months;
   }
 
-  /** When a machine last heard of at `heardMs` is given up: infinity where it never is. */
-  #silentSince(heardMs: number): number {
-    for (const [index, { fromMs, days }] of this.#staleLimits.entries()) {
-      const untilMs = this.#staleLimits[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
+  /** When a machine last heard of at `heardMs` is given up, by the first limits that were set: infinity where it never is. */
+  #silentSince(heardMs: number, limitsCount: number): number {
+    const limits = this.#staleLimits.slice(0, limitsCount);
+    for (const [index, { fromMs, days }] of limits.entries()) {
+      const untilMs = limits[index + 1]?.fromMs ?? Number.POSITIVE_INFINITY;
       if (days === 0 || untilMs < heardMs) continue;
       const atMs = Math.max(heardMs + days * dayMs, fromMs);
       if (atMs <= untilMs) return atMs;

@@ -158,11 +158,14 @@ export class SiteRecord {
     }
   }
 
-  /** The state after a transaction: every key must be in the stage of its lease by the later of the two clocks. */
+  /**
+   * The state after a transaction: every key must be in the stage of its lease, by trusted time while contact lasts, else by the
+   * later of the two clocks.
+   */
   decided(state: SiteState): void {
     const { clock } = state;
     if (clock.unconfirmed !== null) return;
-    const laterMs = Math.max(clock.trustedMs, clock.wallMs);
+    const laterMs = state.connected ? clock.trustedMs : Math.max(clock.trustedMs, clock.wallMs);
     const surelyMs = this.#isDoubtful ? 0 : this.#queue.nowMs - this.boundMs();
     for (const key of state.keys.values()) {
       const lease = this.#leases.get(key.keyId);
