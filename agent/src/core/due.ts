@@ -50,8 +50,10 @@ export function persistHeartbeat(work: Work): void {
   // Not `nowOf`: where the ledger lies ahead of true time, a restart must find the time and not the ledger's last stamp.
   const at = instantOf(clock.trustedMs);
   const sinceMs = soft.heartbeat === null ? Number.POSITIVE_INFINITY : msOfInstant(at) - msOfInstant(soft.heartbeat.at);
-  if (sinceMs >= 0 && sinceMs < heartbeatEveryMs && soft.heartbeat?.wallOffsetMs === clock.wallOffsetMs) return;
-  work.change({ kind: 'heartbeat', heartbeat: { at, wallOffsetMs: clock.wallOffsetMs } });
+  const { wallOffsetMs, vouched } = clock;
+  const isSame = soft.heartbeat?.wallOffsetMs === wallOffsetMs && soft.heartbeat.vouched === vouched;
+  if (sinceMs >= 0 && sinceMs < heartbeatEveryMs && isSame) return;
+  work.change({ kind: 'heartbeat', heartbeat: { at, wallOffsetMs, vouched } });
   if (connected) work.change({ kind: 'contact', lastContactAt: nowOf(work.state) });
 }
 

@@ -17,7 +17,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 const year = 365 * day;
 const later = (ms: number): Instant => instantFromMs(msOfInstant(noon) + ms);
-const running = (): SiteClock => startClock(noon, 0, { wall: noon, steadyMs: 0 }).clock;
+const running = (): SiteClock => startClock(noon, 0, { wall: noon, steadyMs: 0 }, true).clock;
 const trusted = (clock: SiteClock): Instant => instantFromMs(clock.trustedMs);
 
 describe('a running site', () => {
@@ -132,7 +132,7 @@ describe('a site that starts', () => {
     },
     { name: 'doubts a year ahead', wall: year, unconfirmed: true, time: year, anomaly: null },
   ])('$name', ({ wall, unconfirmed, time, anomaly }) => {
-    const step = startClock(noon, 0, { wall: later(wall), steadyMs: 7 });
+    const step = startClock(noon, 0, { wall: later(wall), steadyMs: 7 }, true);
     expect(step.clock.unconfirmed !== null).toBe(unconfirmed);
     expect(trusted(step.clock)).toBe(later(time));
     expect(step.anomaly?.differenceMs ?? null).toBe(anomaly);
@@ -145,7 +145,7 @@ describe('a site that starts', () => {
     { name: '45 days off are believed', gap: 45 * day, after: 30_000, believed: true },
     { name: 'more than 45 days are not, however long it waits', gap: 45 * day + 1, after: 10 * day, believed: false },
   ])('$name', ({ gap, after, believed }) => {
-    const { clock } = startClock(noon, 0, { wall: later(gap), steadyMs: 0 });
+    const { clock } = startClock(noon, 0, { wall: later(gap), steadyMs: 0 }, true);
     expect(believedInMs(clock, 0)).toBe(gap > 45 * day ? null : 30_000);
     const next = readClock(clock, { wall: later(gap + after), steadyMs: after });
     expect(next.clock.unconfirmed === null).toBe(believed);
@@ -153,7 +153,7 @@ describe('a site that starts', () => {
 
   test('the operator confirms the clock as it stands, whatever had to be added to it before', () => {
     // The clock was an hour slow when contact was last there; the machine was off for long, and somebody set it right.
-    const { clock } = startClock(noon, hour, { wall: later(100 * day), steadyMs: 0 });
+    const { clock } = startClock(noon, hour, { wall: later(100 * day), steadyMs: 0 }, true);
     expect(clock.unconfirmed).not.toBeNull();
     const confirmed = confirmClock(clock, { wall: later(100 * day + minute), steadyMs: minute });
     expect(trusted(confirmed)).toBe(later(100 * day + minute));
@@ -161,7 +161,7 @@ describe('a site that starts', () => {
   });
 
   test('contact confirms any gap at once, and corrects a clock that lied', () => {
-    const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 });
+    const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 }, true);
     const right = contactClock(clock, { wall: later(year), steadyMs: 1_000 }, later(year));
     expect(right.clock.unconfirmed).toBeNull();
     expect(right.anomaly).toBeNull();
@@ -172,13 +172,13 @@ describe('a site that starts', () => {
 
   test('the operator can vouch for a clock that nothing else confirms', () => {
     const reading = { wall: later(year), steadyMs: 0 };
-    const clock = confirmClock(startClock(noon, 0, reading).clock, reading);
+    const clock = confirmClock(startClock(noon, 0, reading, true).clock, reading);
     expect(clock.unconfirmed).toBeNull();
     expect(trusted(clock)).toBe(later(year));
   });
 
   test('a clock put right while its first reading was in doubt is judged afresh', () => {
-    const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 });
+    const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 }, true);
     const next = readClock(clock, { wall: later(minute), steadyMs: 10_000 });
     expect(next.clock.unconfirmed).toBeNull();
     expect(trusted(next.clock)).toBe(later(minute));
@@ -186,9 +186,9 @@ describe('a site that starts', () => {
   });
 
   test('a known offset of a clock that is always wrong is taken into account, unless the clock was put right meanwhile', () => {
-    const still = startClock(noon, -hour, { wall: later(hour + minute), steadyMs: 0 });
+    const still = startClock(noon, -hour, { wall: later(hour + minute), steadyMs: 0 }, true);
     expect(trusted(still.clock)).toBe(later(minute));
-    const mended = startClock(noon, -hour, { wall: later(minute), steadyMs: 0 });
+    const mended = startClock(noon, -hour, { wall: later(minute), steadyMs: 0 }, true);
     expect(trusted(mended.clock)).toBe(later(minute));
     expect(mended.anomaly).toBeNull();
   });
@@ -227,5 +227,99 @@ describe('contact', () => {
     expect(on.anomaly).toBeNull();
     expect(leaseTimeMs(on.clock, false)).toBe(msOfInstant(later(2 * hour)));
     expect(isWallClockWrong(on.clock)).toBe(true);
+  });
+});
+
+describe('a server time more than a day off', () => {
+  const met = (clock: SiteClock, serverMs: number, wallMs = 0, steadyMs = 0): SiteClock =>
+    contactClock(clock, { wall: later(wallMs), steadyMs }, later(serverMs)).clock;
+  const inContact = (): SiteClock => met(running(), 0);
+  const started = (wallMs: number, wasVouched = true): SiteClock =>
+    startClock(noon, 0, { wall: later(wallMs), steadyMs: 0 }, wasVouched).clock;
+  /** A clock whose battery is dead: a day after boot in the year before, with the offset that a contact told. */
+  const deadBattery = (): SiteClock => {
+    const { clock } = startClock(noon, 0, { wall: later(-year), steadyMs: 0 }, true);
+    return contactClock(clock, { wall: later(-year), steadyMs: 0 }, noon).clock;
+  };
+
+  // The clocks stand an hour later; `wall` is what the machine's shows then, `server` what the aggregator says.
+  test.each<{ name: string; clock: SiteClock; wall?: number; server: number; followed: boolean }>([
+    { name: 'ahead, after a contact: stands alone', clock: inContact(), server: year, followed: false },
+    { name: 'behind, after a contact: stands alone', clock: inContact(), server: -year, followed: false },
+    { name: 'by a day and no more', clock: inContact(), server: hour + day, followed: true },
+    { name: 'by a millisecond more than a day', clock: inContact(), server: hour + day + 1, followed: false },
+    { name: 'ahead, after a start like any other', clock: started(minute), server: year, followed: false },
+    { name: 'by a clock with a known offset', clock: deadBattery(), wall: hour - year, server: year, followed: false },
+    {
+      name: 'after a start on a time that was only believed before it',
+      clock: started(minute, false),
+      server: -5 * day,
+      followed: true,
+    },
+    {
+      name: 'after a start that was set back: how long it was off is not known',
+      clock: started(-hour),
+      wall: 0,
+      server: 3 * day,
+      followed: true,
+    },
+    {
+      name: 'while the time is unconfirmed',
+      clock: started(50 * day),
+      wall: 50 * day + hour,
+      server: 2 * hour,
+      followed: true,
+    },
+    {
+      name: 'once time alone made it believed',
+      clock: readClock(started(40 * day), { wall: later(40 * day + minute), steadyMs: minute }).clock,
+      wall: 40 * day + hour,
+      server: 2 * hour,
+      followed: true,
+    },
+    {
+      name: 'on an operator’s word',
+      clock: confirmClock(started(year), { wall: later(year), steadyMs: 0 }),
+      wall: year + hour,
+      server: 2 * hour,
+      followed: true,
+    },
+    { name: 'and the wall clock sides with it', clock: inContact(), wall: year, server: year, followed: true },
+    {
+      name: 'and the wall clock sides with it but for what an earlier contact had added',
+      clock: met(started(year), 20 * day, year),
+      wall: year + hour,
+      server: year + hour,
+      followed: true,
+    },
+    {
+      name: 'and the wall clock says a third thing',
+      clock: inContact(),
+      wall: -3 * day,
+      server: year,
+      followed: false,
+    },
+  ])('$name: followed $followed', ({ clock, wall = hour, server, followed }) => {
+    const reading = { wall: later(wall), steadyMs: hour };
+    const before = readClock(clock, reading).clock;
+    const step = contactClock(clock, reading, later(server));
+    expect(step.clock.trustedMs).toBe(followed ? msOfInstant(later(server)) : before.trustedMs);
+    expect(step.clock.wallOffsetMs).toBe(followed ? server - wall : before.wallOffsetMs);
+    expect(step.anomaly === null).toBe(!followed);
+    expect(step.clock.aggregatorDiffers).toEqual(
+      followed ? null : { differenceMs: msOfInstant(later(server)) - before.trustedMs, sinceMs: before.trustedMs },
+    );
+    expect(step.clock.unconfirmed).toBeNull();
+    expect(step.clock.vouched).toBe(true);
+  });
+
+  test('is told from its first time on, and no more once it agrees', () => {
+    const first = met(inContact(), year, hour, hour);
+    const second = met(first, year + hour, 2 * hour, 2 * hour);
+    expect(second.aggregatorDiffers).toEqual({
+      differenceMs: year - hour,
+      sinceMs: msOfInstant(later(hour)),
+    });
+    expect(met(second, 3 * hour, 3 * hour, 3 * hour).aggregatorDiffers).toBeNull();
   });
 });

@@ -17,6 +17,8 @@ export const unquestionedGapMs = 5 * 60_000;
 export const believedGapMs = 45 * 86_400_000;
 /** Steady time without contact after which a believable clock is believed: contact, where there is one, comes sooner. */
 export const confirmAfterSteadyMs = 30_000;
+/** A server time further off than this is not followed against clocks of the site that agree and were vouched for. */
+export const followedDifferenceMs = 86_400_000;
 /** How far an undisciplined crystal may run off within what counts as drift, for each unit of time: 200 ppm. */
 const driftPerMs = 0.000_2;
 
@@ -35,16 +37,28 @@ export type SiteClock = {
   readonly jumpMs: number | null;
   /** While set, the time is not known well enough to write anything down (see `startClock`). */
   readonly unconfirmed: { readonly sinceSteadyMs: number; readonly lastKnownMs: number; readonly gapMs: number } | null;
+  /**
+   * A contact stands behind trusted time, by clocks that nobody had to doubt since. Not so where it was only believed because
+   * nothing came to contradict it, or on an operator's word: the next contact may then correct it by any amount.
+   */
+  readonly vouched: boolean;
+  /** The aggregator's time minus trusted time at the last contact, where it was so far off that it was not followed. */
+  readonly aggregatorDiffers: { readonly differenceMs: number; readonly sinceMs: number } | null;
 };
 
 export type ClockStep = { clock: SiteClock; anomaly: ClockAnomaly | null };
 
 /**
- * The clock of a program that starts. `lastKnown`: the latest instant the site was surely alive at (ledger head, heartbeat).
- * A wall clock before it was set back: time goes on from `lastKnown`. One well after it is unconfirmed, since a machine that
+ * The clock of a program that starts. `lastKnown`: the latest instant the site was surely alive at (ledger head, heartbeat);
+ * `wasVouched`: whether a contact stood behind it. A wall clock before it was set back: time goes on from `lastKnown`. One well after it is unconfirmed, since a machine that
  * was off looks the same as a clock that was set forward.
  */
-export function startClock(lastKnown: Instant, knownWallOffsetMs: number, reading: Reading): ClockStep {
+export function startClock(
+  lastKnown: Instant,
+  knownWallOffsetMs: number,
+  reading: Reading,
+  wasVouched: boolean,
+): ClockStep {
   const lastKnownMs = msOfInstant(lastKnown);
   const plainWallMs = msOfInstant(reading.wall);
   // The clock may have been put right while the program was off: then the offset that made up for it is wrong by now.
@@ -61,6 +75,8 @@ export function startClock(lastKnown: Instant, knownWallOffsetMs: number, readin
     wallMs,
     jumpMs: null,
     unconfirmed: null,
+    vouched: false,
+    aggregatorDiffers: null,
   });
   if (gapMs < -toleratedDifferenceMs) {
     return {
@@ -73,7 +89,7 @@ export function startClock(lastKnown: Instant, knownWallOffsetMs: number, readin
       clock: { ...at(wallMs), unconfirmed: { sinceSteadyMs: reading.steadyMs, lastKnownMs, gapMs } },
       anomaly: null,
     };
-  return { clock: at(Math.max(wallMs, lastKnownMs)), anomaly: null };
+  return { clock: { ...at(Math.max(wallMs, lastKnownMs)), vouched: wasVouched }, anomaly: null };
 }
 
 /** The clock at a later reading of a running program. */
@@ -85,11 +101,11 @@ export function readClock(clock: SiteClock, reading: Reading): ClockStep {
   const agrees = Math.abs(differenceMs) <= toleratedDifferenceMs + elapsedMs * driftPerMs;
   if (clock.unconfirmed !== null) {
     // Somebody set the clock while its first reading was still in doubt: judge the new one afresh.
-    if (!agrees) return startClock(instantOf(clock.unconfirmed.lastKnownMs), clock.wallOffsetMs, reading);
+    if (!agrees) return startClock(instantOf(clock.unconfirmed.lastKnownMs), clock.wallOffsetMs, reading, false);
     const followed = { ...clock, wallMs, trustedMs: Math.max(clock.trustedMs, wallMs) };
     const { sinceSteadyMs, gapMs } = clock.unconfirmed;
     const believed = gapMs <= believedGapMs && reading.steadyMs - sinceSteadyMs >= confirmAfterSteadyMs;
-    return { clock: believed ? vouched(followed, followed.trustedMs, reading.steadyMs) : followed, anomaly: null };
+    return { clock: believed ? anchored(followed, followed.trustedMs, reading.steadyMs) : followed, anomaly: null };
   }
   // Never backwards: a wall clock within tolerance but behind lets trusted time stand until it has caught up.
   if (agrees)
@@ -103,7 +119,10 @@ export function readClock(clock: SiteClock, reading: Reading): ClockStep {
   };
 }
 
-/** The clock after the aggregator told its time. Confirms what was unconfirmed; corrects what is more than tolerably off. */
+/**
+ * The clock after the aggregator told its time. Confirms what was unconfirmed; corrects what is more than tolerably off, unless
+ * the site's own clocks outvote a server (`isOutvoted`): then trusted time stays, and the difference is kept to be shown.
+ */
 export function contactClock(
   before: SiteClock,
   reading: Reading,
@@ -112,16 +131,37 @@ export function contactClock(
   const { clock, anomaly: earlier } = readClock(before, reading);
   const serverMs = msOfInstant(serverTime);
   const plainWallMs = msOfInstant(reading.wall);
+  if (isOutvoted(clock, plainWallMs, serverMs)) {
+    const differenceMs = serverMs - clock.trustedMs;
+    const sinceMs = clock.aggregatorDiffers?.sinceMs ?? clock.trustedMs;
+    return { clock: { ...clock, aggregatorDiffers: { differenceMs, sinceMs } }, anomaly: null, earlier };
+  }
   const wallIsOff = Math.abs(clock.wallMs - serverMs) > toleratedDifferenceMs;
   const trustedIsOff = Math.abs(clock.trustedMs - serverMs) > toleratedDifferenceMs;
   const corrected = wallIsOff
     ? { ...clock, wallOffsetMs: serverMs - plainWallMs, wallMs: serverMs, jumpMs: null }
     : clock;
+  const followed = anchored(corrected, trustedIsOff ? serverMs : clock.trustedMs, reading.steadyMs);
   return {
-    clock: vouched(corrected, trustedIsOff ? serverMs : clock.trustedMs, reading.steadyMs),
+    clock: { ...followed, vouched: true, aggregatorDiffers: null },
     anomaly: trustedIsOff ? anomalyOf('contact', clock.trustedMs, serverMs) : null,
     earlier,
   };
+}
+
+/**
+ * True where a server more than a day off stands alone against trusted time that was vouched for: following it would seal months
+ * and remove agents for good, at every site at once. A wall clock that sides with the server, with or without what had to be
+ * added to it, makes it two against one: then the machine stood still, or an earlier contact was wrong.
+ */
+function isOutvoted(clock: SiteClock, plainWallMs: number, serverMs: number): boolean {
+  const agrees = (wallMs: number): boolean => Math.abs(wallMs - serverMs) <= toleratedDifferenceMs;
+  return (
+    clock.vouched &&
+    Math.abs(serverMs - clock.trustedMs) > followedDifferenceMs &&
+    !agrees(clock.wallMs) &&
+    !agrees(plainWallMs)
+  );
 }
 
 /**
@@ -132,7 +172,7 @@ export function confirmClock(clock: SiteClock, reading: Reading): SiteClock {
   if (clock.unconfirmed === null) return clock;
   const wallMs = msOfInstant(reading.wall);
   const confirmed = { ...clock, wallOffsetMs: 0, wallMs, jumpMs: null };
-  return vouched(confirmed, Math.max(wallMs, clock.unconfirmed.lastKnownMs), reading.steadyMs);
+  return anchored(confirmed, Math.max(wallMs, clock.unconfirmed.lastKnownMs), reading.steadyMs);
 }
 
 /** Trusted time at a reading, without taking the reading into account for later ones. */
@@ -157,7 +197,7 @@ export const leaseTimeMs = (clock: SiteClock, inContact: boolean): number =>
 export const isWallClockWrong = (clock: SiteClock): boolean =>
   clock.jumpMs !== null || Math.abs(clock.wallOffsetMs) > toleratedDifferenceMs;
 
-const vouched = (clock: SiteClock, trustedMs: number, steadyMs: number): SiteClock => ({
+const anchored = (clock: SiteClock, trustedMs: number, steadyMs: number): SiteClock => ({
   ...clock,
   trustedMs,
   anchor: { trustedMs, steadyMs },

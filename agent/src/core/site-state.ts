@@ -43,13 +43,15 @@ export type SiteNotice = { code: string; message: string; at: Instant };
 /** Between two writings of the time that the site was surely alive at. */
 export const heartbeatEveryMs = 60_000;
 
+/** Trusted time in the last minute in which the site lived, the offset it was reckoned with, and whether a contact stood behind it. */
+export type Heartbeat = { at: Instant; wallOffsetMs: number; vouched: boolean };
+
 /** Durable, but not in the ledger: it says what happened last, not what happened. */
 export type SoftState = {
   registrations: Map<string, Registration>;
   /** The newest lease of each key. */
   leases: Map<string, Lease>;
-  /** Trusted time, and the offset it was reckoned with, of the last minute in which the site lived. */
-  heartbeat: { at: Instant; wallOffsetMs: number } | null;
+  heartbeat: Heartbeat | null;
   lastContactAt: Instant | null;
   /** The highest entry the aggregator said it holds. */
   acknowledgedSeq: number;
@@ -62,7 +64,7 @@ export type SoftChange =
   | { kind: 'heard'; endpointId: string; at: Instant }
   | { kind: 'registration-forgotten'; endpointId: string }
   | { kind: 'lease'; lease: Lease }
-  | { kind: 'heartbeat'; heartbeat: { at: Instant; wallOffsetMs: number } }
+  | { kind: 'heartbeat'; heartbeat: Heartbeat }
   | { kind: 'contact'; lastContactAt: Instant }
   | { kind: 'acknowledged'; seq: number }
   | { kind: 'refusal'; refusal: UplinkRefusal | null }
@@ -186,7 +188,9 @@ export function rebuildSite(
   }
   for (const lease of soft.leases.values()) state.stageStarts.set(lease.keyId, stageStartsOf(lease));
   state.heardFloorMs = heardFloorOf(state);
-  const started = startClock(lastKnownAt(soft, state.head.at), soft.heartbeat?.wallOffsetMs ?? 0, reading);
+  // Before the first heartbeat the last known time is that of the enrolment, which the aggregator told.
+  const { wallOffsetMs, vouched } = soft.heartbeat ?? { wallOffsetMs: 0, vouched: true };
+  const started = startClock(lastKnownAt(soft, state.head.at), wallOffsetMs, reading, vouched);
   state.clock = started.clock;
   state.pendingAnomalies = started.anomaly === null ? [] : [started.anomaly];
   return state;
@@ -226,7 +230,7 @@ function firstState(
     endpointOfCredential: new Map(),
     stageStarts: new Map(),
     heardFloorMs: Number.POSITIVE_INFINITY,
-    clock: startClock(entry.at, 0, reading).clock,
+    clock: startClock(entry.at, 0, reading, true).clock,
     pendingAnomalies: [],
     connected: false,
   };

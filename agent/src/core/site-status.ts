@@ -77,6 +77,7 @@ const severity = [
   'KEY_WARNING',
   'NO_KEY',
   'TIME_UNCONFIRMED',
+  'AGGREGATOR_CLOCK_DIFFERS',
   'CLOCK_WRONG',
   'NOTICE',
 ] as const satisfies readonly HealthCondition['code'][];
@@ -106,6 +107,15 @@ function conditionsOf(state: SiteState, now: Instant): HealthCondition[] {
         'the clock is far ahead of the last known time and nothing has confirmed it yet; rollcall-site confirm-clock does',
       since: instantOf(clock.unconfirmed.lastKnownMs),
     });
+  if (clock.aggregatorDiffers !== null) {
+    const { differenceMs, sinceMs } = clock.aggregatorDiffers;
+    const told = instantOf(msOfInstant(now) + differenceMs);
+    found.push({
+      code: 'AGGREGATOR_CLOCK_DIFFERS',
+      message: `the aggregator's clock says ${told}, this site's ${now}, and is not followed; set right the one that is wrong`,
+      since: instantOf(sinceMs),
+    });
+  }
   if (isWallClockWrong(clock))
     found.push({ code: 'CLOCK_WRONG', message: "this machine's clock is wrong; set it right", since: null });
   if (soft.notice !== null)

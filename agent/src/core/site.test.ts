@@ -448,6 +448,69 @@ describe('a clock that somebody set', () => {
   });
 });
 
+describe('an aggregator whose clock is wrong', () => {
+  const facts = { aggregatorUrl: 'https://a', software: 's' };
+  const conditions = (site: SiteInMemory) =>
+    siteStatus(site.state, site.reading, facts).conditions.filter(({ code }) => code === 'AGGREGATOR_CLOCK_DIFFERS');
+  function connectedSite(): SiteInMemory {
+    const site = new SiteInMemory();
+    site.welcome({ leases: [leaseOf(site.clock.now(), 60 * dayMs)] });
+    site.endpoint(1);
+    site.checkIn(1);
+    site.clock.advance(hourMs);
+    return site;
+  }
+
+  test.each([
+    { name: 'a year ahead', byMs: year },
+    { name: 'a year behind', byMs: -year },
+  ])('by $name takes no count and seals no month; it is shown with both times until it agrees', ({ byMs }) => {
+    const site = connectedSite();
+    const before = site.entries.length;
+    const saw = site.clock.now();
+    const wrong = () => after(site.clock.now(), byMs);
+    site.run({ kind: 'acknowledged', seq: 1, serverTime: wrong() });
+    site.welcome({ serverTime: wrong() });
+    expect(site.entries.length).toBe(before);
+    expect(site.state.agents.size).toBe(1);
+    site.clock.advance(hourMs);
+    expect(conditions(site)).toEqual([
+      { code: 'AGGREGATOR_CLOCK_DIFFERS', message: expect.stringContaining(wrong()), since: saw },
+    ]);
+    expect(conditions(site)[0]?.message).toContain(`this site's ${site.clock.now()}`);
+    // Metering and the stages of keys go on by the site's own time.
+    site.endpoint(2);
+    expect(site.checkIn(2)).toMatchObject({ ok: true, at: site.clock.now(), deployed: true });
+    site.clock.advance(15 * dayMs);
+    site.run({ kind: 'tick' });
+    expect(keyStates(site).at(-1)).toEqual([after(saw, 15 * dayMs - hourMs), 'warning']);
+    site.welcome();
+    expect(conditions(site)).toEqual([]);
+    site.clock.advanceTo('2026-01-31T23:00:00.000Z');
+    site.run({ kind: 'tick' });
+    expect(bodies(site, 'month-sealed')).toMatchObject([{ month: '2026-01', peaks: { server: { peak: 2 } } }]);
+    expectVerified(site);
+  });
+
+  test('is followed where the site’s own time was only believed, also before its service was started again', () => {
+    const site = connectedSite();
+    site.run({ kind: 'disconnected', aliveAgoMs: 0 });
+    const truth = site.clock.now();
+    site.clock.setWall(after(truth, 20 * dayMs));
+    site.restart();
+    site.clock.advance(minuteMs);
+    expect(site.checkIn(1)).toMatchObject({ ok: true, at: after(truth, 20 * dayMs + minuteMs) });
+    site.restart();
+    expect(site.state.clock.unconfirmed).toBeNull();
+    site.welcome({ serverTime: after(truth, 2 * minuteMs) });
+    expect(conditions(site)).toEqual([]);
+    expect(instantFromMs(site.state.clock.trustedMs)).toBe(after(truth, 2 * minuteMs));
+    // The contact has vouched for the time: from now on a server that says something else stands alone.
+    site.welcome({ serverTime: after(truth, year) });
+    expect(conditions(site)).toHaveLength(1);
+  });
+});
+
 describe('what the aggregator said', () => {
   test('an acknowledgement beyond the head is not believed, and one that comes again changes nothing', () => {
     const site = new SiteInMemory();

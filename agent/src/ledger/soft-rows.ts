@@ -30,7 +30,10 @@ const Said = z.object({ code: z.string(), message: z.string(), at: Instant });
 
 /** What `meta` holds, one row each. */
 const Meta = z.object({
-  heartbeat: z.object({ at: Instant, wallOffsetMs: z.int() }).nullable().default(null),
+  heartbeat: z
+    .object({ at: Instant, wallOffsetMs: z.int(), vouched: z.boolean().default(false) })
+    .nullable()
+    .default(null),
   lastContactAt: Instant.nullable().default(null),
   acknowledgedSeq: z.int().nonnegative().default(0),
   refusal: Said.nullable().default(null),

@@ -135,6 +135,7 @@ export const HealthCondition = z.object({
     'KEY_DEACTIVATED',
     'NO_KEY',
     'TIME_UNCONFIRMED',
+    'AGGREGATOR_CLOCK_DIFFERS',
     'CLOCK_WRONG',
     'NOTICE',
   ]),
