@@ -379,7 +379,7 @@ describe('who asks too often', () => {
     expect([(await ask('/health')).status, (await ask('/health')).status]).toEqual([200, 429]);
   });
 
-  test('a guesser of join codes is locked out, and so is the right code from there; check-ins go on', async () => {
+  test('a guesser of join codes is locked out, and so is the right code from there; check-ins and the operator go on', async () => {
     await server.close();
     await start({ rateLimits: { failuresPerAddress: 3 } });
     const guess = (): Promise<Answer> =>
@@ -388,8 +388,24 @@ describe('who asks too often', () => {
       403, 403, 403, 429,
     ]);
     expect((await ask(localPaths.register, { json: registration })).status).toBe(429);
-    expect((await ask(localPaths.status, { bearer: operatorToken })).status).toBe(429);
+    expect((await ask(localPaths.status, { bearer: operatorToken })).status).toBe(200);
     expect((await ask(localPaths.checkIn, { json: { agent }, bearer: credential })).status).toBe(200);
+  });
+
+  test('a guesser of operator tokens is locked out of what operators ask, and keeps nobody from registering', async () => {
+    await server.close();
+    await start({ rateLimits: { failuresPerAddress: 2 } });
+    const guess = (): Promise<Answer> => ask(localPaths.status, { bearer: 'guessed' });
+    expect([(await guess()).status, (await guess()).status, (await guess()).status]).toEqual([401, 401, 429]);
+    expect((await ask(localPaths.status, { bearer: operatorToken })).status).toBe(429);
+    expect((await ask(localPaths.register, { json: registration })).status).toBe(200);
+  });
+
+  test('machines with stale credentials keep nobody from registering anew, nor the operator out', async () => {
+    const stale = Array.from({ length: defaultRateLimits.failuresPerAddress + 5 }, (_, n) => `stale-credential-${n}`);
+    for (const bearer of stale) expect((await ask(localPaths.checkIn, { json: { agent }, bearer })).status).toBe(401);
+    expect((await ask(localPaths.register, { json: registration })).status).toBe(200);
+    expect((await ask(localPaths.status, { bearer: operatorToken })).status).toBe(200);
   });
 
   test.each([

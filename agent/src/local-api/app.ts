@@ -64,7 +64,7 @@ export function createLocalApp({
     if (outcome === 'TIMED_OUT')
       return problemAnswer({ code: 'INTERNAL', message: 'the Site Manager did not answer in time; ask again' });
     if (!outcome.ok) {
-      if (localFailures.has(outcome.code)) await guard.failure(addressOf(context));
+      if (guesses.has(outcome.code)) await guard.failure('proof', addressOf(context));
       return problemAnswer(outcome);
     }
     const { ok: _, ...value } = outcome;
@@ -74,7 +74,7 @@ export function createLocalApp({
   app.get(localPaths.health, (context) => context.json({ status: 'ok' }, 200, answerHeaders));
 
   app.post(localPaths.register, async (context) => {
-    const failed = await guard.failedTooOften(addressOf(context));
+    const failed = await guard.failedTooOften('proof', addressOf(context));
     if (failed.limited) return tooMany(failed);
     const request = await readBody(context, RegisterRequest);
     return request.ok ? answer(context, site.registerEndpoint(request.body)) : problemAnswer(request);
@@ -91,11 +91,11 @@ export function createLocalApp({
 
   app.use('/operator/*', async (context, next) => {
     if (!onThisMachine(context)) return problemAnswer(notFound);
-    const failed = await guard.failedTooOften(addressOf(context));
+    const failed = await guard.failedTooOften('operator-token', addressOf(context));
     if (failed.limited) return tooMany(failed);
     const token = bearerOf(context);
     if (token === undefined || !timingSafeEqual(digestOf(token), operatorDigest)) {
-      await guard.failure(addressOf(context));
+      await guard.failure('operator-token', addressOf(context));
       return problemAnswer(operatorUnknown);
     }
     await next();
@@ -123,11 +123,7 @@ export function createLocalApp({
 }
 
 /** Refusals that a guesser would collect. */
-const localFailures: ReadonlySet<LocalRefusalCode> = new Set([
-  'CREDENTIAL_WRONG',
-  'JOIN_CODE_WRONG',
-  'PRODUCT_KEY_WRONG',
-]);
+const guesses: ReadonlySet<LocalRefusalCode> = new Set(['JOIN_CODE_WRONG', 'PRODUCT_KEY_WRONG']);
 
 const bodyTooLarge = refuse('BODY_TOO_LARGE', `a request has at most ${localBodyBytesMax} bytes`);
 const credentialMissing = refuse('CREDENTIAL_WRONG', 'the request bears no credential: register first');

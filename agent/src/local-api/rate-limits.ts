@@ -7,9 +7,13 @@ export type RateLimits = {
   perCredential: number;
   /** From one address: a whole branch behind one router may come back at once after a power cut (5,000 endpoints). */
   perAddress: number;
-  /** From one address with a wrong credential, join code or product key: what a person's typing needs, no guesser's. */
+  /**
+   * From one address with a wrong join code or product key, and apart from these with a wrong operator token: what a person's
+   * typing needs, no guesser's. Wrong credentials do not count: nobody guesses 256 bits, and a room of machines that were imaged
+   * anew, or a site restored from a backup, shows stale ones by the dozen.
+   */
   failuresPerAddress: number;
-  /** From everyone; bounds the memory of the other three. */
+  /** From everyone; bounds the memory of the others. */
   inAll: number;
 };
 
@@ -25,10 +29,13 @@ const windowSeconds = 60;
 /** `limited` with the seconds to wait. */
 export type RateVerdict = { limited: false } | { limited: true; waitSeconds: number };
 
+/** What was shown and wrong. One kind does not lock out the other. */
+export type Shown = 'proof' | 'operator-token';
+
 export class RateGuard {
   readonly #perCredential: RateLimiterMemory;
   readonly #perAddress: RateLimiterMemory;
-  readonly #failures: RateLimiterMemory;
+  readonly #failures: Record<Shown, RateLimiterMemory>;
   readonly #inAll: RateLimiterMemory;
 
   constructor(limits: RateLimits) {
@@ -36,7 +43,10 @@ export class RateGuard {
       new RateLimiterMemory({ keyPrefix, points, duration: windowSeconds });
     this.#perCredential = limiter('credential', limits.perCredential);
     this.#perAddress = limiter('address', limits.perAddress);
-    this.#failures = limiter('failure', limits.failuresPerAddress);
+    this.#failures = {
+      proof: limiter('proof', limits.failuresPerAddress),
+      'operator-token': limiter('operator-token', limits.failuresPerAddress),
+    };
     this.#inAll = limiter('all', limits.inAll);
   }
 
@@ -51,15 +61,16 @@ export class RateGuard {
     return spend(this.#perCredential, credentialHash);
   }
 
-  /** Counts a wrong credential, join code or product key. */
-  async failure(address: string): Promise<void> {
-    await spend(this.#failures, addressKey(address));
+  /** Counts a wrong join code, product key or operator token. */
+  async failure(shown: Shown, address: string): Promise<void> {
+    await spend(this.#failures[shown], addressKey(address));
   }
 
   /** Whether the address has used up its wrong tries. */
-  async failedTooOften(address: string): Promise<RateVerdict> {
-    const spent = await this.#failures.get(addressKey(address));
-    if (spent === null || spent.consumedPoints < this.#failures.points) return { limited: false };
+  async failedTooOften(shown: Shown, address: string): Promise<RateVerdict> {
+    const failures = this.#failures[shown];
+    const spent = await failures.get(addressKey(address));
+    if (spent === null || spent.consumedPoints < failures.points) return { limited: false };
     return { limited: true, waitSeconds: spent.msBeforeNext / 1000 };
   }
 }
