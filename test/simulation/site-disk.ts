@@ -11,6 +11,7 @@ import {
   type SiteState,
   type SoftState,
 } from '@rollcall/agent/core/site-state.ts';
+import { utf8Bytes } from '@rollcall/shared/domain/utf8.ts';
 import { type ChainedEntry, chainDrafts, emptyHead, type Head } from '@rollcall/shared/ledger/chain.ts';
 import type { EntryDraft, KnownEntry, LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import { nodeDigest } from '@rollcall/shared/node/crypto.ts';
@@ -59,12 +60,12 @@ export class SiteDisk {
     for (const { entry } of this.entries) yield entry;
   }
 
-  entriesAfter(seq: number, limits: { entriesMax: number; charactersMax: number }): LedgerEntry[] {
+  entriesAfter(seq: number, limits: { entriesMax: number; bytesMax: number }): LedgerEntry[] {
     const found: LedgerEntry[] = [];
-    let characters = 0;
+    let bytes = 0;
     for (const { entry, text } of this.entries.slice(seq, seq + limits.entriesMax)) {
-      characters += text.length;
-      if (found.length > 0 && characters > limits.charactersMax) break;
+      bytes += utf8Bytes(text);
+      if (found.length > 0 && bytes > limits.bytesMax) break;
       found.push(entry);
     }
     return found;

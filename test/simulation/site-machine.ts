@@ -21,7 +21,7 @@ import { base32Text } from '@rollcall/shared/domain/id.ts';
 import type { Lease } from '@rollcall/shared/domain/lease.ts';
 import type { Signer } from '@rollcall/shared/ledger/crypto.ts';
 import { nodeDigest } from '@rollcall/shared/node/crypto.ts';
-import { appendCharactersMax } from '@rollcall/shared/protocol/limits.ts';
+import { appendBytesMax } from '@rollcall/shared/protocol/limits.ts';
 import type { SeededRandom } from '@rollcall/shared/testing/seeded-random.ts';
 import { spreadMs } from './chance.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -388,7 +388,7 @@ export class SiteMachine {
       case 'append': {
         const entries = this.parts.disk.entriesAfter(effect.afterSeq, {
           entriesMax: effect.entriesMax,
-          charactersMax: appendCharactersMax,
+          bytesMax: appendBytesMax,
         });
         const last = entries.at(-1);
         if (last === undefined) return undefined;

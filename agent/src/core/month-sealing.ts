@@ -6,7 +6,8 @@ import type { CorrectReportRequest, KindCounts, LocalRefusalCode } from '@rollca
 import { type Instant, instantFromMs, msOfInstant } from '@rollcall/shared/domain/instant.ts';
 import { type Outcome, refuse } from '@rollcall/shared/domain/problem.ts';
 import { canonicalJson } from '@rollcall/shared/ledger/canonical-json.ts';
-import { entryCharactersMax, type KnownEntry } from '@rollcall/shared/ledger/entry.ts';
+import type { KnownEntry } from '@rollcall/shared/ledger/entry.ts';
+import { fitsEntryBody } from '@rollcall/shared/ledger/entry-size.ts';
 import { IntervalBook } from '@rollcall/shared/ledger/intervals.ts';
 import { type DeployedAgentsReport, type Exclusion, sealReport } from '@rollcall/shared/ledger/report.ts';
 import type { DeployedInterval } from '@rollcall/shared/metering/interval.ts';
@@ -16,8 +17,6 @@ import { lastHeardAt, nowOf, type SiteState } from './site-state.ts';
 
 /** An agent is active while it was heard of within this time. */
 const activeWithinMs = 24 * 3_600_000;
-/** Room for the envelope of an entry around a report. */
-const envelopeCharacters = 1_000;
 const exclusionsMax = 1_000;
 
 /** Seals the open month, dated its end. The next month is open afterwards. */
@@ -84,7 +83,7 @@ export function correctReport(
     ports.digest,
     ports.signer,
   );
-  if (canonicalJson(corrected).length + envelopeCharacters > entryCharactersMax) return tooManyExclusions();
+  if (!fitsEntryBody(canonicalJson(corrected))) return tooManyExclusions();
   work.append(sealedAt, 'report-corrected', corrected);
   return { ok: true, report: corrected };
 }

@@ -1,13 +1,17 @@
 import { instantFromMs, msOfInstant, type Instant } from '@rollcall/shared/domain/instant.ts';
+import { utf8Bytes } from '@rollcall/shared/domain/utf8.ts';
 import { ExportCheck } from '@rollcall/shared/ledger/export-check.ts';
 import { type ExportHeader, exportFormat, exportLines } from '@rollcall/shared/ledger/export-file.ts';
 import { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
+import { entryBytesMax } from '@rollcall/shared/ledger/entry-size.ts';
 import { isSignedBy } from '@rollcall/shared/ledger/report.ts';
 import { nodeDigest, nodeVerifier } from '@rollcall/shared/node/crypto.ts';
+import { decodeToAggregator, encode } from '@rollcall/shared/protocol/codec.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dayMs, hourMs, leaseOf, minuteMs, SiteInMemory, testIds, testSigner } from '../testing/site-in-memory.ts';
 import { wakeInMs } from './due.ts';
+import { Work } from './plan.ts';
 import { siteStatus } from './site-status.ts';
 import type { SiteState } from './site-state.ts';
 
@@ -257,6 +261,31 @@ describe('a correction', () => {
     expect(site.entries.length).toBe(before);
   });
 
+  test('of a large site, with reasons in a script of three bytes a character, still fits a frame', {
+    timeout: 60_000,
+  }, () => {
+    const site = new SiteInMemory({ timeZone: 'UTC' });
+    site.welcome({ leases: [leaseOf(site.clock.now(), year)] });
+    for (let n = 0; n < 3_700; n++) {
+      site.endpoint(n);
+      site.checkIn(n, n % 2 === 0 ? 'server' : 'workstation');
+    }
+    site.clock.advanceTo('2026-02-01T00:00:00.000Z');
+    site.run({ kind: 'tick' });
+    expect(site.entries.at(-1)).toMatchObject({ kind: 'month-sealed', body: { evidence: expect.any(Array) } });
+    for (let from = 0; from < 1_000; from += 500) {
+      const exclude = Array.from({ length: 500 }, (_, n) => testIds.endpoint(from + n));
+      const answer = site.run({ kind: 'correct-report', month: '2026-01', exclude, reason: '同'.repeat(133) });
+      expect(answer).toMatchObject({ ok: true });
+      const entry = site.entries.at(-1);
+      const frame = encode({ kind: 'append', entries: entry === undefined ? [] : [entry] });
+      expect(decodeToAggregator(frame)).toMatchObject({ ok: true });
+      expect(site.disk.entries.at(-1)?.text.length).toBeLessThan(entryBytesMax);
+      expect(utf8Bytes(site.disk.entries.at(-1)?.text ?? '')).toBeLessThanOrEqual(entryBytesMax);
+    }
+    expectVerified(site);
+  });
+
   test('of the month that this very event seals finds it sealed', () => {
     const site = new SiteInMemory({ timeZone: 'UTC' });
     site.welcome({ leases: [leaseOf(site.clock.now(), year)] });
@@ -266,6 +295,15 @@ describe('a correction', () => {
     expect(correct(site, [1])).toMatchObject({ ok: true, report: { revision: 2, peaks: { server: { peak: 0 } } } });
     expectVerified(site);
   });
+});
+
+test('an entry that no frame could carry is refused before it is in the plan', () => {
+  const site = new SiteInMemory();
+  const work = new Work(site.state, site.ports);
+  const before = { ...site.state.head };
+  const body = { keyId: testIds.key, reason: '同'.repeat(310_000) };
+  expect(() => work.append(site.clock.now(), 'key-removed', body)).toThrow(RangeError);
+  expect([work.plan.entries, site.state.head]).toEqual([[], before]);
 });
 
 describe('commands', () => {

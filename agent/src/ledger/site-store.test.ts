@@ -128,14 +128,14 @@ describe('a ledger', () => {
     for (let n = 1; n <= 20; n++) site.run({ kind: 'settings', settings: { staleAfterDays: n } });
     const store = openSiteStore(folder);
     store.applyPlan({ expectedHead: emptyHead, entries: site.disk.entries, softChanges: [] });
-    const seqs = (after: number, limits: { entriesMax: number; charactersMax: number }) =>
+    const seqs = (after: number, limits: { entriesMax: number; bytesMax: number }) =>
       store.entriesAfter(after, limits).map((entry) => entry.seq);
-    expect(seqs(0, { entriesMax: 3, charactersMax: 1e6 })).toEqual([1, 2, 3]);
-    expect(seqs(18, { entriesMax: 500, charactersMax: 1e6 })).toEqual([19, 20, 21]);
+    expect(seqs(0, { entriesMax: 3, bytesMax: 1e6 })).toEqual([1, 2, 3]);
+    expect(seqs(18, { entriesMax: 500, bytesMax: 1e6 })).toEqual([19, 20, 21]);
     const two = (site.disk.entries[1]?.text.length ?? 0) + (site.disk.entries[2]?.text.length ?? 0);
-    expect(seqs(1, { entriesMax: 500, charactersMax: two })).toEqual([2, 3]);
-    expect(seqs(1, { entriesMax: 500, charactersMax: 1 })).toEqual([2]);
-    expect(seqs(21, { entriesMax: 500, charactersMax: 1e6 })).toEqual([]);
+    expect(seqs(1, { entriesMax: 500, bytesMax: two })).toEqual([2, 3]);
+    expect(seqs(1, { entriesMax: 500, bytesMax: 1 })).toEqual([2]);
+    expect(seqs(21, { entriesMax: 500, bytesMax: 1e6 })).toEqual([]);
     store.close();
   });
 

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { utf8Bytes } from '@rollcall/shared/domain/utf8.ts';
 import { emptyHead, type Head } from '@rollcall/shared/ledger/chain.ts';
 import { type KnownEntry, LedgerEntry, readEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
@@ -26,8 +27,8 @@ export type SiteReader = {
   head(): Head;
   /** Rebuilds the site. @throws RollcallError `LEDGER_CORRUPT`, `LEDGER_TOO_NEW`, `NOT_ENROLLED`. */
   load(reading: Reading): SiteState;
-  /** Entries after a number: at most as many, and at most as many characters unless the first alone has more. */
-  entriesAfter(seq: number, limits: { entriesMax: number; charactersMax: number }): LedgerEntry[];
+  /** Entries after a number: at most as many, and at most as many bytes unless the first alone has more. */
+  entriesAfter(seq: number, limits: { entriesMax: number; bytesMax: number }): LedgerEntry[];
   /** All entries from number 1 on, read as they are walked. */
   entries(): IterableIterator<LedgerEntry>;
   /** The same with their bodies read. @throws RollcallError `LEDGER_CORRUPT`, `LEDGER_TOO_NEW`. */
@@ -171,12 +172,12 @@ function createReader(database: SqliteDatabase, dataFolder: string): SiteReader 
   return {
     head: () => headRow.get() ?? emptyHead,
     load: (reading) => readable(path, () => rebuildSite(chained(), readSoftState(database), reading)),
-    entriesAfter(seq, { entriesMax, charactersMax }) {
+    entriesAfter(seq, { entriesMax, bytesMax }) {
       const taken: LedgerEntry[] = [];
-      let characters = 0;
+      let bytes = 0;
       for (const { text } of page.all(seq, entriesMax)) {
-        characters += text.length;
-        if (taken.length > 0 && characters > charactersMax) break;
+        bytes += utf8Bytes(text);
+        if (taken.length > 0 && bytes > bytesMax) break;
         taken.push(envelope(text, path));
       }
       return taken;

@@ -11,7 +11,7 @@ import type { Logger } from '@rollcall/shared/node/logger.ts';
 import { byeCodes } from '@rollcall/shared/protocol/bye.ts';
 import { decodeToSite, encode } from '@rollcall/shared/protocol/codec.ts';
 import type { WireHead } from '@rollcall/shared/protocol/hello.ts';
-import { appendCharactersMax } from '@rollcall/shared/protocol/limits.ts';
+import { appendBytesMax } from '@rollcall/shared/protocol/limits.ts';
 import type { Status } from '@rollcall/shared/protocol/status.ts';
 import type { SiteEvent } from '../core/site.ts';
 import { initialSync, stepSync, type SyncEffect, type SyncEvent, syncWakeMs } from '../core/sync.ts';
@@ -27,7 +27,7 @@ export type UplinkSite = {
   siteId: string;
   /** The ledger's head as committed to disk. */
   head(): WireHead;
-  entriesAfter(seq: number, limits: { entriesMax: number; charactersMax: number }): LedgerEntry[];
+  entriesAfter(seq: number, limits: { entriesMax: number; bytesMax: number }): LedgerEntry[];
   /** True while a key waits for contact. */
   isUrgent(): boolean;
   /** The latest picture, as it is asked for. */
@@ -129,7 +129,7 @@ export function createUplink(
   }
 
   function append(afterSeq: number, entriesMax: number): void {
-    const entries = site.entriesAfter(afterSeq, { entriesMax, charactersMax: appendCharactersMax });
+    const entries = site.entriesAfter(afterSeq, { entriesMax, bytesMax: appendBytesMax });
     const last = entries.at(-1);
     if (last === undefined || socket === null) return;
     socket.send(encode({ kind: 'append', entries }));

@@ -8,7 +8,7 @@ import { MachineId } from '../domain/endpoint.ts';
 import { EndpointId, ProductKeyId, SiteId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
 import { Month } from '../domain/month.ts';
-import { HostName, Name, SoftwareVersion } from '../domain/name.ts';
+import { HostName, Name, Reason, SoftwareVersion } from '../domain/name.ts';
 import { Product } from '../domain/product.ts';
 import { KeyState } from '../domain/product-key.ts';
 import { SiteSettings } from '../domain/site-settings.ts';
@@ -95,7 +95,7 @@ export type RemoveEndpointRequest = z.infer<typeof RemoveEndpointRequest>;
 export const CorrectReportRequest = z.object({
   month: Month,
   exclude: z.array(EndpointId).min(1).max(1000),
-  reason: z.string().min(1).max(200),
+  reason: Reason,
 });
 export type CorrectReportRequest = z.infer<typeof CorrectReportRequest>;
 

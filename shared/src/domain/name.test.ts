@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HostName, Name, Note } from './name.ts';
+import { HostName, Name, Note, Reason } from './name.ts';
 
 describe('a name', () => {
   it.each([
@@ -31,6 +31,23 @@ describe('a name', () => {
 it('a host name may hold emoji but no NUL', () => {
   expect(HostName.safeParse('büro-🖥').success).toBe(true);
   expect(HostName.safeParse('pc\u0000').success).toBe(false);
+});
+
+describe('a reason', () => {
+  it.each(['the same machine twice', '同'.repeat(133), 'x'.repeat(200)])('may be %j', (text) => {
+    expect(Reason.safeParse(text).success).toBe(true);
+  });
+
+  it.each([
+    ['', 'empty'],
+    ['a\nb', 'a line break'],
+    ['a\u001b]0;title\u0007', 'a terminal escape'],
+    ['\ud83d', 'half a character, which no ledger can hold'],
+    ['x'.repeat(201), 'too long in characters'],
+    ['同'.repeat(134), 'too long in bytes'],
+  ])('may not be %j: %s', (text) => {
+    expect(Reason.safeParse(text).success).toBe(false);
+  });
 });
 
 it('a note may hold line breaks, but no other control characters', () => {

@@ -1,5 +1,6 @@
 /** Names people and machines give to things, and what may not be in one. */
 import { z } from 'zod';
+import { fitsUtf8 } from './utf8.ts';
 
 export const nameCharactersMax = 120;
 
@@ -21,6 +22,17 @@ export const HostName = z
   .min(1, 'must not be empty')
   .max(253, 'at most 253 characters')
   .refine((text) => !forbidden.test(text), 'must not hold control characters or lone surrogates');
+
+/** Longest reason, in bytes of UTF-8: a thousand of them in one corrected report must fit a ledger entry. */
+const reasonBytesMax = 400;
+
+/** Why something was done, for whoever reads it later: one line of 1 to 200 characters. */
+export const Reason = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(200, 'at most 200 characters')
+  .refine((text) => !forbidden.test(text), 'must not hold control characters or lone surrogates')
+  .refine((text) => fitsUtf8(text, reasonBytesMax), `at most ${reasonBytesMax} bytes of UTF-8`);
 
 /** A free note: at most 2,000 characters; line breaks are allowed, other control characters are not. */
 export const Note = z

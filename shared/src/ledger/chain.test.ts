@@ -3,6 +3,7 @@ import { nodeDigest } from '../node/crypto.ts';
 import { chainDrafts, emptyHead, followChain } from './chain.ts';
 import type { EntryDraft } from './entry.ts';
 import { readEntry } from './entry.ts';
+import { entryBytesMax } from './entry-size.ts';
 
 const draft = (at: string, since: string): EntryDraft => ({ at, kind: 'contact-lost', body: { since } });
 const drafts = ['2026-01-01', '2026-01-02', '2026-01-02', '2026-01-03'].map((day) =>
@@ -57,6 +58,21 @@ describe('the chain', () => {
     const followed = followChain(emptyHead, [newer], nodeDigest);
     expect(followed.ok && followed.entries[0]?.text).toContain('"depth":{"of":["field"]}');
     expect(readEntry(newer)).toMatchObject({ ok: false, code: 'UNKNOWN_KIND' });
+  });
+
+  it('measures entries in bytes: what would not fit a frame is neither written nor followed', () => {
+    const of = (reason: string): EntryDraft => ({
+      at: '2026-01-04T00:00:00.000Z',
+      kind: 'key-removed',
+      body: { keyId: `key_${'0'.repeat(20)}`, reason },
+    });
+    // 300,000 characters each, one of them 900,000 bytes.
+    for (const text of ['x'.repeat(300_000), '同'.repeat(300_000)])
+      expect(chainDrafts(head, [of(text)], nodeDigest).entries).toHaveLength(1);
+    const long = of('同'.repeat(310_000));
+    expect(() => chainDrafts(head, [long], nodeDigest)).toThrow(`longer than ${entryBytesMax} bytes`);
+    const sent = { ...long, seq: head.seq + 1, prev: head.hash };
+    expect(followChain(head, [sent], nodeDigest)).toMatchObject({ ok: false, code: 'ENTRY_TOO_LONG', seq: sent.seq });
   });
 
   it('refuses to write an entry dated before its predecessor', () => {

@@ -2,7 +2,8 @@
 import type { Instant } from '../domain/instant.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { Digest, Hash } from './crypto.ts';
-import { type EntryDraft, entryCharactersMax, type KnownEntry, type LedgerEntry } from './entry.ts';
+import type { EntryDraft, KnownEntry, LedgerEntry } from './entry.ts';
+import { entryBytesMax, fitsEntry } from './entry-size.ts';
 
 /** Where a chain stands: number, hash and instant of its last entry. */
 export type Head = { seq: number; hash: Hash; at: Instant };
@@ -23,7 +24,7 @@ export function chainText(entry: Pick<LedgerEntry, 'seq' | 'at' | 'kind' | 'prev
 
 /**
  * Appends drafts to a chain. @throws RangeError when a draft is dated before the head or is longer than
- * `entryCharactersMax`: both are errors of the program, not of its input.
+ * `entryBytesMax`: both are errors of the program, not of its input.
  */
 export function chainDrafts(
   head: Head,
@@ -37,8 +38,7 @@ export function chainDrafts(
       throw new RangeError(`entry ${current.seq + 1} is dated ${draft.at}, before its predecessor ${current.at}`);
     const entry: KnownEntry = { ...draft, seq: current.seq + 1, prev: current.hash };
     const text = chainText(entry);
-    if (text.length > entryCharactersMax)
-      throw new RangeError(`entry ${entry.seq} has ${text.length} characters, at most ${entryCharactersMax}`);
+    if (!fitsEntry(text)) throw new RangeError(`entry ${entry.seq} is longer than ${entryBytesMax} bytes`);
     current = { seq: entry.seq, hash: digest.sha256(text), at: entry.at };
     entries.push({ entry, text, hash: current.hash });
   }
@@ -75,8 +75,8 @@ export function followChain<Entry extends LedgerEntry>(
     if (entry.at < current.at)
       return { ok: false, code: 'TIME_BACKWARDS', seq, message: `entry ${seq} is dated before entry ${current.seq}` };
     const text = chainText(entry);
-    if (text.length > entryCharactersMax)
-      return { ok: false, code: 'ENTRY_TOO_LONG', seq, message: `entry ${seq} has ${text.length} characters` };
+    if (!fitsEntry(text))
+      return { ok: false, code: 'ENTRY_TOO_LONG', seq, message: `entry ${seq} is longer than ${entryBytesMax} bytes` };
     current = { seq, hash: digest.sha256(text), at: entry.at };
     chained.push({ entry, text, hash: current.hash });
   }

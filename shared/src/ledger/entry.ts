@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { AgentKind, AgentOrigin } from '../domain/agent-kind.ts';
 import { CommandId, EndpointId, ProductKeyId, SiteId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
-import { HostName, Name, SoftwareVersion } from '../domain/name.ts';
+import { HostName, Name, Reason, SoftwareVersion } from '../domain/name.ts';
 import { MachineId } from '../domain/endpoint.ts';
 import { Product } from '../domain/product.ts';
 import { KeyState } from '../domain/product-key.ts';
@@ -15,9 +15,6 @@ import { SiteSettings } from '../domain/site-settings.ts';
 import { TimeZone } from '../domain/time-zone.ts';
 import { Hash, PublicKey } from './crypto.ts';
 import { DeployedAgentsReport } from './report.ts';
-
-/** Longest canonical text of one entry, in characters: below the frame limit of 1 MiB with room for UTF-8 and envelope. */
-export const entryCharactersMax = 900 * 1024;
 
 /** Any object of parsed JSON: not copied, since every entry passes here and its text is what was hashed. */
 const isRecord = (body: unknown): boolean => typeof body === 'object' && body !== null && !Array.isArray(body);
@@ -31,8 +28,6 @@ export const LedgerEntry = z.object({
   prev: Hash,
 });
 export type LedgerEntry = z.infer<typeof LedgerEntry>;
-
-const Reason = z.string().min(1).max(200);
 
 const agentFacts = {
   hostName: HostName,

@@ -13,12 +13,13 @@ import { Instant } from '../domain/instant.ts';
 import { Name } from '../domain/name.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { type Digest, Hash, PublicKey, Signature, type Signer } from './crypto.ts';
-import { entryCharactersMax, LedgerEntry } from './entry.ts';
+import { LedgerEntry } from './entry.ts';
+import { entryBytesMax } from './entry-size.ts';
 
 export const exportFormat = 'rollcall.ledger-export.v1';
 
-/** Longest line in bytes: a UTF-16 unit takes at most three of UTF-8, and the digest stands beside the entry. */
-export const exportLineBytesMax = 3 * entryCharactersMax + 1024;
+/** Longest line in bytes: the digest stands beside the entry. */
+export const exportLineBytesMax = entryBytesMax + 1024;
 
 export const ExportHeader = z.object({
   format: z.literal(exportFormat),

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { endpointsPerSiteMax } from '../domain/endpoint.ts';
 import { monthPeriod } from '../domain/month.ts';
+import { Reason } from '../domain/name.ts';
 import type { DeployedInterval } from '../metering/interval.ts';
 import { generateSigningKey, nodeDigest, nodeVerifier, signerFromPem } from '../node/crypto.ts';
+import { decodeToAggregator, encode } from '../protocol/codec.ts';
+import { chainDrafts, emptyHead } from './chain.ts';
 import { DeployedAgentsReport, isSignedBy, recountReport, type ReportFacts, sealReport } from './report.ts';
 
 const { privateKeyPem, publicKey } = generateSigningKey();
@@ -63,6 +67,50 @@ describe('a sealed report', () => {
       'evidenceHash',
       'evidence',
     ]);
+  });
+
+  // The most that a site can have: every endpoint once of either kind, and as many exclusions as there may be, each with the
+  // reason that takes the most room.
+  const reason = '"'.repeat(100) + '同'.repeat(100);
+  const exclusions = Array.from({ length: 1_000 }, (_, n) => ({
+    endpointId: `ep_x${String(n).padStart(19, '0')}`,
+    reason: Reason.parse(reason),
+  }));
+  it.each([
+    { endpoints: endpointsPerSiteMax, changes: 1, excluded: 0, evidence: false },
+    { endpoints: endpointsPerSiteMax, changes: 3, excluded: 0, evidence: false },
+    { endpoints: 3_600, changes: 0, excluded: 0, evidence: true },
+    { endpoints: 2_000, changes: 1, excluded: 0, evidence: true },
+    { endpoints: 1_100, changes: 3, excluded: 0, evidence: true },
+    { endpoints: 200, changes: 0, excluded: 1_000, evidence: true },
+    { endpoints: 2_000, changes: 1, excluded: 1_000, evidence: false },
+    { endpoints: endpointsPerSiteMax, changes: 3, excluded: 1_000, evidence: false },
+  ])('of $endpoints endpoints that change $changes times, $excluded excluded, fits an entry', (most) => {
+    const month: DeployedInterval[] = [];
+    for (let n = 0; n < most.endpoints; n++) {
+      const at = (change: number): string => `2026-03-${String(change + 2).padStart(2, '0')}T00:00:00.000Z`;
+      for (let change = 0; change <= most.changes; change++)
+        month.push({
+          endpoint: `ep_${String(n).padStart(20, '0')}`,
+          kind: change % 2 === 0 ? 'server' : 'workstation',
+          deployedAt: at(change),
+          removedAt: change < most.changes ? at(change + 1) : null,
+        });
+    }
+    const siteName = '同'.repeat(120);
+    const sealed = sealReport(
+      { ...facts, siteName, exclusions: exclusions.slice(0, most.excluded) },
+      month,
+      nodeDigest,
+      signer,
+    );
+    expect(sealed.evidence !== undefined).toBe(most.evidence);
+    expect(sealed.peaks.server.peak).toBe(most.endpoints);
+    const draft = { at: '2026-04-01T00:00:00.000Z', kind: 'month-sealed', body: sealed } as const;
+    const [chained] = chainDrafts(emptyHead, [draft], nodeDigest).entries;
+    const frame = encode({ kind: 'append', entries: chained === undefined ? [] : [chained.entry] });
+    expect(decodeToAggregator(frame)).toMatchObject({ ok: true });
+    expect(recountReport(sealed, month, nodeDigest)).toEqual([]);
   });
 
   it('leaves excluded endpoints out of a correction', () => {

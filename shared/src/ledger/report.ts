@@ -7,13 +7,14 @@ import { agentKinds } from '../domain/agent-kind.ts';
 import { EndpointId, SiteId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
 import { Month, monthPeriod } from '../domain/month.ts';
-import { Name } from '../domain/name.ts';
+import { Name, Reason } from '../domain/name.ts';
 import { TimeZone } from '../domain/time-zone.ts';
 import { EvidenceRow, evidenceOfMonth } from '../metering/evidence.ts';
 import type { DeployedInterval } from '../metering/interval.ts';
 import { peakOfMonth } from '../metering/peak.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { type Digest, Hash, PublicKey, Signature, type Signer, type Verifier } from './crypto.ts';
+import { fitsEntryBody } from './entry-size.ts';
 
 const Count = z.int().nonnegative();
 
@@ -22,7 +23,7 @@ export const PeakFigure = z.object({ peak: Count, at: Instant.nullable(), endpoi
 export type PeakFigure = z.infer<typeof PeakFigure>;
 
 /** Why an endpoint was taken out of a month by a correction. */
-export const Exclusion = z.object({ endpointId: EndpointId, reason: z.string().min(1).max(200) });
+export const Exclusion = z.object({ endpointId: EndpointId, reason: Reason });
 export type Exclusion = z.infer<typeof Exclusion>;
 
 /** Everything of a report but the signature; this is what is signed. */
@@ -53,8 +54,10 @@ export type ReportContent = z.infer<typeof ReportContent>;
 export const DeployedAgentsReport = ReportContent.extend({ publicKey: PublicKey, signature: Signature });
 export type DeployedAgentsReport = z.infer<typeof DeployedAgentsReport>;
 
-/** Longest evidence, in characters of canonical JSON, that a report carries inline. */
-export const evidenceCharactersMax = 512 * 1024;
+/** Longest evidence, in bytes of canonical JSON, that a report carries inline. */
+const evidenceBytesMax = 512 * 1024;
+/** Room in a report for its public key and signature. */
+const signatureBytes = 300;
 
 /** Separates signatures of reports from all others made with the same key. */
 const signatureContext = 'rollcall.report.v1\n';
@@ -83,12 +86,16 @@ export function sealReport(
   const counted = withoutExcluded(intervals, facts.exclusions);
   const evidence = evidenceOfMonth(counted, facts.period, facts.timeZone);
   const evidenceText = canonicalJson(evidence);
-  const content: ReportContent = {
+  const bare: ReportContent = {
     ...facts,
     peaks: peakOfMonth(counted, facts.period),
     evidenceHash: digest.sha256(evidenceText),
-    ...(evidenceText.length <= evidenceCharactersMax ? { evidence } : {}),
   };
+  // A month must always be sealed: what can be rebuilt gives way where the whole would not fit an entry. The rows are ASCII.
+  const evidenceBytes = evidenceText.length;
+  const carries =
+    evidenceBytes <= evidenceBytesMax && fitsEntryBody(canonicalJson(bare), evidenceBytes + signatureBytes);
+  const content: ReportContent = carries ? { ...bare, evidence } : bare;
   return {
     ...content,
     publicKey: signer.publicKey,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Outcome } from '../domain/problem.ts';
 import { refuse } from '../domain/problem.ts';
+import { fitsUtf8 } from '../domain/utf8.ts';
 import { frameBytesMax } from './limits.ts';
 import { ToAggregator, ToSite } from './messages.ts';
 
@@ -17,9 +18,7 @@ const kindsOf = (union: typeof ToAggregator | typeof ToSite): ReadonlySet<string
 const Envelope = z.object({ kind: z.string().max(60) });
 
 function decodeBy<Message>(text: string, schema: z.ZodType<Message>, kinds: ReadonlySet<string>): Decoded<Message> {
-  // A UTF-16 unit takes at most three bytes of UTF-8, so most frames need no count.
-  if (text.length * 3 > frameBytesMax && new TextEncoder().encode(text).length > frameBytesMax)
-    return refuse('FRAME_TOO_LARGE', `a frame has at most ${frameBytesMax} bytes`);
+  if (!fitsUtf8(text, frameBytesMax)) return refuse('FRAME_TOO_LARGE', `a frame has at most ${frameBytesMax} bytes`);
   let value: unknown;
   try {
     value = JSON.parse(text);

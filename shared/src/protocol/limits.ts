@@ -6,8 +6,8 @@ export const frameBytesMax = 1024 * 1024;
 /** Most entries in one `append`. */
 export const appendEntriesMax = 500;
 
-/** Canonical characters after which a site starts another `append`: keeps a batch well below a frame. */
-export const appendCharactersMax = 256 * 1024;
+/** Bytes of canonical text after which a site starts another `append`: keeps a batch well below a frame. */
+export const appendBytesMax = 256 * 1024;
 
 /** Most leases or commands in one `welcome`; the rest follow in messages of their own. */
 export const welcomeListMax = 100;
