@@ -62,7 +62,9 @@ export class Work {
       const earlier = state.soft.registrations.get(change.endpointId);
       if (earlier !== undefined) {
         state.endpointOfCredential.delete(earlier.credentialHash);
-        state.endpointOfMachine.delete(earlier.machineId);
+        // A machine that ever had an agent keeps its endpoint: the ledger knows it.
+        if (!state.agents.has(change.endpointId) && !state.removedAt.has(change.endpointId))
+          state.endpointOfMachine.delete(earlier.machineId);
       }
     } else if (change.kind === 'heard') {
       this.#lowerHeardFloor(change.at);

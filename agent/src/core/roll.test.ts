@@ -159,6 +159,63 @@ describe('registration', () => {
   });
 });
 
+describe('the limit of registrations', { timeout: 60_000 }, () => {
+  const tryEndpoint = (site: SiteInMemory, n: number): boolean => {
+    try {
+      site.endpoint(n);
+      return true;
+    } catch (error) {
+      expect(error).toMatchObject({ message: 'ENDPOINT_LIMIT' });
+      return false;
+    }
+  };
+
+  test('holds for machines that say they run no agent, and checking in does not keep them', () => {
+    const site = siteWithKey();
+    let taken = 0;
+    for (let n = 1; n <= 5_500; n++) {
+      if (!tryEndpoint(site, n)) continue;
+      taken++;
+      expect(site.checkIn(n, null)).toMatchObject({ ok: true, deployed: false });
+    }
+    expect([taken, site.state.soft.registrations.size]).toEqual([5_000, 5_000]);
+    site.clock.advance(idleRegistrationMs);
+    site.checkIn(1, null);
+    expect(tryEndpoint(site, 6_000)).toBe(true);
+    expect(site.state.soft.registrations.size).toBe(5_000);
+    expect(site.checkIn(1, null)).toMatchObject({ ok: false, code: 'CREDENTIAL_WRONG' });
+  });
+
+  test('lets those go whose agent ended, longest first; such a machine comes back as the endpoint it was', () => {
+    const site = siteWithKey();
+    for (let n = 1; n <= 5_000; n++) {
+      site.endpoint(n);
+      site.checkIn(n);
+    }
+    site.checkIn(7, null);
+    site.clock.advance(hourMs);
+    site.checkIn(8, null);
+    site.clock.advance(idleRegistrationMs - hourMs - 1);
+    expect(tryEndpoint(site, 5_001)).toBe(false);
+    site.clock.advance(1);
+    expect(tryEndpoint(site, 5_001)).toBe(true);
+    expect(site.checkIn(7, null)).toMatchObject({ ok: false, code: 'CREDENTIAL_WRONG' });
+    expect(site.checkIn(8, null)).toMatchObject({ ok: true });
+    expect(tryEndpoint(site, 7)).toBe(false);
+    site.clock.advance(hourMs);
+    const request = { machineId: 'machine-7', hostName: 'host-7', proof: { by: 'join-code' as const } };
+    const again = { ...request, credentialHash: nodeDigest.sha256('again'), newEndpointId: testIds.endpoint(9_999) };
+    expect(site.run({ kind: 'register', ...again })).toEqual({ ok: true, endpointId: testIds.endpoint(7) });
+    const lasting = ({ endpointOfMachine, endpointOfCredential, removedAt, soft }: SiteInMemory['state']) => [
+      endpointOfMachine,
+      endpointOfCredential,
+      removedAt,
+      soft.registrations,
+    ];
+    expect(lasting(site.rebuilt())).toEqual(lasting(site.state));
+  });
+});
+
 describe('removal', () => {
   test('by the operator, and the agent is deployed again when it still checks in', () => {
     const site = siteWithKey();

@@ -9,7 +9,7 @@ import type {
   RemoveEndpointRequest,
 } from '@rollcall/shared/api/local.ts';
 import { endpointsPerSiteMax } from '@rollcall/shared/domain/endpoint.ts';
-import { instantFromMs, msOfInstant } from '@rollcall/shared/domain/instant.ts';
+import { type Instant, instantFromMs, msOfInstant } from '@rollcall/shared/domain/instant.ts';
 import { allowedIn } from '@rollcall/shared/domain/lease.ts';
 import { type Outcome, type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { KeyState } from '@rollcall/shared/domain/product-key.ts';
@@ -30,7 +30,7 @@ const dayMs = 86_400_000;
 export const checkInIntervalSeconds = 900;
 /** While the key is not well: endpoints should learn soon of it and of its recovery. */
 export const checkInIntervalTroubledSeconds = 60;
-/** A registration without any check-in may make room for another after this. */
+/** A registration without an agent, from its beginning or since the agent was removed, may make room for another after this. */
 export const idleRegistrationMs = dayMs;
 
 export type RegistrationRequest = {
@@ -227,19 +227,22 @@ function change(work: Work, deployed: DeployedAgent, { origin }: Registration, a
     work.append(nowOf(work.state), 'agent-changed', { endpointId, agentKindBefore: deployed.agentKind, ...facts });
 }
 
-/** True when one more registration fits; the longest idle one makes room if need be. */
+/**
+ * True when one more registration fits. If need be the one that was longest without an agent makes room: its machine registers
+ * again should it come back, and keeps its endpoint if it ever had an agent.
+ */
 function makeRoom(work: Work): boolean {
   const { state } = work;
-  let idle = 0;
-  let longest: Registration | undefined;
-  for (const registration of state.soft.registrations.values()) {
-    // One that ever checked in may stand in the ledger and keeps its identifier.
-    if (registration.lastHeardAt !== null) continue;
-    idle++;
-    if (longest === undefined || registration.registeredAt < longest.registeredAt) longest = registration;
+  if (Math.max(state.soft.registrations.size, state.agents.size) < endpointsPerSiteMax) return true;
+  let longest: { endpointId: string; idleSince: Instant } | undefined;
+  for (const { endpointId, registeredAt } of state.soft.registrations.values()) {
+    if (state.agents.has(endpointId)) continue;
+    // Not since it was last heard of: to say that there is no agent is no sign of one.
+    const removedAt = state.removedAt.get(endpointId);
+    const idleSince = removedAt !== undefined && removedAt > registeredAt ? removedAt : registeredAt;
+    if (longest === undefined || idleSince < longest.idleSince) longest = { endpointId, idleSince };
   }
-  if (state.agents.size + idle < endpointsPerSiteMax) return true;
-  if (longest === undefined || msOfInstant(longest.registeredAt) + idleRegistrationMs > msOfInstant(nowOf(state)))
+  if (longest === undefined || msOfInstant(longest.idleSince) + idleRegistrationMs > msOfInstant(nowOf(state)))
     return false;
   work.change({ kind: 'registration-forgotten', endpointId: longest.endpointId });
   return true;

@@ -117,6 +117,8 @@ export type SiteState = {
   agents: Map<string, DeployedAgent>;
   /** Endpoint of each machine that ever had an agent here or is registered: a machine keeps its endpoint for good. */
   endpointOfMachine: Map<string, string>;
+  /** When the agent of an endpoint was removed last, while none is deployed there. */
+  removedAt: Map<string, Instant>;
   keys: Map<string, SiteKey>;
   openMonth: OpenMonth;
   /** Intervals that can still touch a month not yet sealed. */
@@ -221,6 +223,7 @@ function firstState(
     settings,
     agents: new Map(),
     endpointOfMachine: new Map(),
+    removedAt: new Map(),
     keys: new Map(),
     openMonth: { month, ...period, meter: startMeter(period.start, { server: 0, workstation: 0 }) },
     intervals: new IntervalBook(),
@@ -264,12 +267,14 @@ export function applyEntry(state: SiteState, entry: KnownEntry, hash: Hash): voi
     case 'agent-deployed':
       state.agents.set(entry.body.endpointId, { ...entry.body, deployedAt: entry.at });
       state.endpointOfMachine.set(entry.body.machineId, entry.body.endpointId);
+      state.removedAt.delete(entry.body.endpointId);
       break;
     case 'agent-changed':
       changeAgent(state, entry.body, entry.at);
       break;
     case 'agent-removed':
       state.agents.delete(entry.body.endpointId);
+      state.removedAt.set(entry.body.endpointId, entry.at);
       break;
     case 'contact-lost':
       state.contactLostSince = entry.body.since;
