@@ -8,7 +8,7 @@ import {
   isEnrolled,
   joinCode,
   keyForEnrolment,
-  operatorToken,
+  newOperatorToken,
   readIdentity,
   readLocalApiFile,
   readSiteFile,
@@ -117,9 +117,9 @@ describe('the identity of a site', () => {
 });
 
 describe('the secrets of a data folder', () => {
-  test('are made once and stay', () => {
-    expect(operatorToken(folder)).toBe(operatorToken(folder));
-    expect(operatorToken(folder)).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  test('are made once and stay; the token of the operator is another one at each start', () => {
+    expect(newOperatorToken()).not.toBe(newOperatorToken());
+    expect(newOperatorToken()).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(joinCode(folder)).toBe(joinCode(folder));
     expect(joinCode(folder)).toMatch(/^([0-9a-hjkmnp-tv-z]{5}-){3}[0-9a-hjkmnp-tv-z]{5}$/);
     expect(joinCode(folder)).not.toBe(joinCode(mkdtempSync(join(folder, 'other-'))));
@@ -130,7 +130,8 @@ describe('where the service listens', () => {
   test.each([
     ['nothing', undefined],
     ['no JSON', '{'],
-    ['another form', '{"url":"file:///etc/passwd","pid":1}'],
+    ['another form', `{"url":"file:///etc/passwd","pid":1,"operatorToken":"${'x'.repeat(43)}"}`],
+    ['no token', '{"url":"http://127.0.0.1:7411","pid":1}'],
   ])('%s means that it does not run', (_, text) => {
     if (text !== undefined) writeFileSync(join(folder, 'local-api.json'), text);
     expect(readLocalApiFile(folder)).toBeUndefined();

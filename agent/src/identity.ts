@@ -6,8 +6,7 @@
  *   site-key-<…>.pem       the private key, named for the fingerprint of its public half
  *   site-key.pending.pem   made before the enrolment call and kept until it succeeded, so that a retry shows the same key
  *   join-code              what a managed agent shows to register; its operator hands it out
- *   operator-token         what the commands show to the running service
- *   local-api.json         where the running service listens
+ *   local-api.json         where the running service listens and what the commands show to it, new at each start
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -95,7 +94,6 @@ export function saveIdentity(dataFolder: string, site: SiteFile): void {
   if (privateKeyPem === undefined)
     throw identityBroken(`the private key ${pending} vanished during enrolment`, undefined);
   writeDurableFile(keyPath(dataFolder, site.publicKey), privateKeyPem);
-  operatorToken(dataFolder);
   joinCode(dataFolder);
   writeDurableFile(join(dataFolder, 'site.json'), `${JSON.stringify(SiteFile.parse(site), null, 2)}\n`);
   removeFile(pending);
@@ -105,11 +103,11 @@ export function saveIdentity(dataFolder: string, site: SiteFile): void {
 export const signerOf = (dataFolder: string, publicKey: PublicKey): Signer | undefined =>
   readKey(keyPath(dataFolder, publicKey));
 
-/** What commands show to the running service; made if it is not there. */
-export const operatorToken = (dataFolder: string): string =>
-  secretFile(join(dataFolder, 'operator-token'), () =>
-    Buffer.from(systemChance(operatorTokenBytes)).toString('base64url'),
-  );
+/**
+ * What commands show to a running service, for as long as it runs: whoever takes over the port of one that was killed gets
+ * nothing that opens the next one.
+ */
+export const newOperatorToken = (): string => Buffer.from(systemChance(operatorTokenBytes)).toString('base64url');
 
 /** What a managed agent shows to register: four groups of five characters, read aloud without doubt; made if it is not there. */
 export const joinCode = (dataFolder: string): string =>
@@ -126,10 +124,15 @@ function secretFile(path: string, make: () => string): string {
   return fresh;
 }
 
-const LocalApiFile = z.object({ url: z.url({ protocol: /^http$/ }), pid: z.int().positive() });
+/** Address and token stand in one file, replaced whole: a token never goes to the address of another run. */
+const LocalApiFile = z.object({
+  url: z.url({ protocol: /^http$/ }),
+  pid: z.int().positive(),
+  operatorToken: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+});
 type LocalApiFile = z.infer<typeof LocalApiFile>;
 
-/** Says where the running service listens. */
+/** Says where the running service listens, and what it is asked with. */
 export const writeLocalApiFile = (dataFolder: string, place: LocalApiFile): void =>
   writeDurableFile(join(dataFolder, 'local-api.json'), `${JSON.stringify(place)}\n`);
 

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createAggregator } from '@rollcall/aggregator/aggregator.ts';
 import { AggregatorConfig } from '@rollcall/aggregator/config.ts';
-import { joinCode, operatorToken, readIdentity } from '@rollcall/agent/identity.ts';
+import { joinCode, newOperatorToken, readIdentity } from '@rollcall/agent/identity.ts';
 import { createLocalApp } from '@rollcall/agent/local-api/app.ts';
 import { listenLocally } from '@rollcall/agent/local-api/server.ts';
 import { createSiteManager, type SiteManager } from '@rollcall/agent/site-manager.ts';
@@ -216,7 +216,7 @@ async function enrolAndStart(
     },
   );
   const server = await listenLocally(
-    createLocalApp({ site: manager, operatorToken: operatorToken(dataFolder), clock, logger }),
+    createLocalApp({ site: manager, operatorToken: newOperatorToken(), clock, logger }),
     { host: '127.0.0.1', port: 0 },
     clock,
   );

@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { localPaths, SiteStatus } from '@rollcall/shared/api/local.ts';
 import { type KnownEntry, LedgerEntry, readEntry } from '@rollcall/shared/ledger/entry.ts';
 import Database from 'better-sqlite3';
+import { z } from 'zod';
 import { freePort } from './ports.ts';
 import { type Ended, type Program, runProgram, startProgram, until } from './program.ts';
 import type { WallClock } from './wall-clock.ts';
 
 const startTimeoutMs = 30_000;
 const callTimeoutMs = 5_000;
+
+/** What the running service says of itself, for its operator's commands. */
+const LocalApiPlace = z.object({ operatorToken: z.string() });
 
 /** An entry as it lies in a database, either side's: its number, its hash, its text. */
 export type HeldText = { seq: number; hash: string; text: string };
@@ -191,6 +195,7 @@ export class SiteSeat {
   }
 
   #operatorToken(): string {
-    return readFileSync(join(this.dataFolder, 'operator-token'), 'utf8').trim();
+    const place: unknown = JSON.parse(readFileSync(join(this.dataFolder, 'local-api.json'), 'utf8'));
+    return LocalApiPlace.parse(place).operatorToken;
   }
 }

@@ -112,13 +112,12 @@ describe('enrolment', () => {
     expect([exitCode, stderr]).toEqual([0, '']);
     expect(stdout).toContain('enrolled as the site "Rome office"');
     const files = readdirSync(folder);
-    for (const name of ['site.json', 'operator-token', 'join-code', 'ledger.db']) expect(files).toContain(name);
+    for (const name of ['site.json', 'join-code', 'ledger.db']) expect(files).toContain(name);
     expect(files).not.toContain('site-key.pending.pem');
     for (const name of files.filter((name) => /pem$|token|code|json$/.test(name)))
       expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
-    for (const name of ['operator-token', 'join-code'])
-      expect(stdout).not.toContain(readFileSync(join(folder, name), 'utf8').trim());
+    expect(stdout).not.toContain(readFileSync(join(folder, 'join-code'), 'utf8').trim());
     expect(stdout).not.toContain(token);
     expect(stdout).not.toContain('PRIVATE KEY');
   });

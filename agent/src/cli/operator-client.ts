@@ -1,4 +1,4 @@
-/** How a command asks the running service: over the local API, with the operator token of the data folder. */
+/** How a command asks the running service: over the local API, with the token that the data folder holds while it runs. */
 import { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
 import {
   localPaths,
@@ -8,7 +8,7 @@ import {
 } from '@rollcall/shared/api/local.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
-import { isEnrolled, operatorToken, readLocalApiFile, readSiteFile } from '../identity.ts';
+import { isEnrolled, readLocalApiFile, readSiteFile } from '../identity.ts';
 
 /** A correction of an old month reads the whole ledger. */
 const answerTimeoutMs = 30_000;
@@ -54,8 +54,9 @@ export class OperatorClient {
     // Says that the folder is the wrong one before it says that nothing runs there.
     if (!isEnrolled(this.#dataFolder)) readSiteFile(this.#dataFolder);
     const place = readLocalApiFile(this.#dataFolder);
-    if (place === undefined) throw notRunning(undefined);
-    const { status, value } = await this.#fetch(`${place.url}${path}`, method, body);
+    // A service that was killed leaves its file behind, and anybody on this machine may listen at its old address.
+    if (place === undefined || !isAlive(place.pid)) throw notRunning(undefined);
+    const { status, value } = await this.#fetch(`${place.url}${path}`, method, body, place.operatorToken);
     const answer = schema.safeParse(value);
     if (status === 200 && answer.success) return answer.data;
     const problem = Problem.safeParse(value);
@@ -72,19 +73,23 @@ export class OperatorClient {
     throw new RollcallError(code, detail, { retryable: status >= 429, ...(hint === undefined ? {} : { hint }) });
   }
 
-  async #fetch(url: string, method: string, body: object | undefined): Promise<{ status: number; value: unknown }> {
+  async #fetch(
+    url: string,
+    method: string,
+    body: object | undefined,
+    token: string,
+  ): Promise<{ status: number; value: unknown }> {
     try {
       const response = await fetch(url, {
         method,
         redirect: 'error',
-        headers: { Authorization: `Bearer ${operatorToken(this.#dataFolder)}`, 'Content-Type': 'application/json' },
+        headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
         signal: AbortSignal.timeout(answerTimeoutMs),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       const text = await response.text();
       return { status: response.status, value: parseJson(text) };
     } catch (cause) {
-      if (cause instanceof RollcallError) throw cause;
       if (cause instanceof Error && cause.name === 'TimeoutError')
         throw new RollcallError('SERVICE_DOES_NOT_ANSWER', 'the service runs but does not answer in time', {
           retryable: true,
@@ -93,6 +98,16 @@ export class OperatorClient {
         });
       throw notRunning(cause);
     }
+  }
+}
+
+/** Another user's process is alive, too. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

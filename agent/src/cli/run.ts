@@ -4,7 +4,7 @@ import { systemChance } from '@rollcall/shared/node/crypto.ts';
 import { createLogger } from '@rollcall/shared/node/logger.ts';
 import closeWithGrace from 'close-with-grace';
 import type { SiteConfig } from '../config.ts';
-import { joinCode, operatorToken, readIdentity, removeLocalApiFile, writeLocalApiFile } from '../identity.ts';
+import { joinCode, newOperatorToken, readIdentity, removeLocalApiFile, writeLocalApiFile } from '../identity.ts';
 import { createLocalApp } from '../local-api/app.ts';
 import { listenLocally, type LocalServer } from '../local-api/server.ts';
 import { createSiteManager } from '../site-manager.ts';
@@ -44,9 +44,10 @@ export async function runCommand(config: SiteConfig): Promise<void> {
   );
   let server: LocalServer;
   try {
-    const app = createLocalApp({ site: manager, operatorToken: operatorToken(dataFolder), clock: systemClock, logger });
+    const operatorToken = newOperatorToken();
+    const app = createLocalApp({ site: manager, operatorToken, clock: systemClock, logger });
     server = await listenLocally(app, { host: config.localApiHost, port: config.localApiPort }, systemClock);
-    writeLocalApiFile(dataFolder, { url: server.url, pid: process.pid });
+    writeLocalApiFile(dataFolder, { url: server.url, pid: process.pid, operatorToken });
   } catch (error) {
     await manager.stop();
     throw error;

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,10 @@ afterAll(async () => {
   await aggregator.close();
   rmSync(root, { recursive: true });
 });
+
+type LocalApi = { url: string; pid: number; operatorToken: string };
+const localApi = (folder: string): LocalApi =>
+  JSON.parse(readFileSync(join(folder, 'local-api.json'), 'utf8')) as LocalApi;
 
 const command = (folder: string, ...args: string[]): Promise<Ended> => runProgram([...args, '--data-folder', folder]);
 
@@ -122,19 +126,15 @@ describe('the service', { timeout: 60_000 }, () => {
     const again = await command(folder, 'enrol', '--again', '--token', token);
     expect([again.exitCode, again.stderr]).toEqual([1, expect.stringContaining('another Site Manager is running')]);
 
+    const { operatorToken } = localApi(folder);
+    expect(statSync(join(folder, 'local-api.json')).mode & 0o777).toBe(0o600);
     service.child.kill('SIGTERM');
     const ended = await service.ended;
     expect([ended.exitCode, ended.stdout]).toEqual([0, '']);
     expect(existsSync(join(folder, 'local-api.json'))).toBe(false);
     await expect(fetch(`${url}/health`)).rejects.toThrow('fetch failed');
 
-    const secrets = [
-      token,
-      joinCode,
-      fakeProductKey,
-      readFileSync(join(folder, 'operator-token'), 'utf8').trim(),
-      ...credentials,
-    ];
+    const secrets = [token, joinCode, fakeProductKey, operatorToken, ...credentials];
     const said2 = [
       ended.stderr,
       status.stdout,
@@ -169,12 +169,31 @@ describe('the service', { timeout: 60_000 }, () => {
     await command(folder, 'enrol', '--server', aggregator.url, '--token', token);
     const service = startProgram(['run', '--local-api-port', '0', '--data-folder', folder]);
     await untilSays(service.child, /the Site Manager runs/);
+    const killed = localApi(folder);
     service.child.kill('SIGKILL');
     await service.ended;
+    // Somebody else listens where it listened, and would like to know what its operator shows.
+    const heard: string[] = [];
+    const thief = createServer((request, response) => {
+      heard.push(request.headers.authorization ?? '');
+      response.end('{}');
+    });
+    await new Promise<void>((resolve) => thief.listen(Number(new URL(killed.url).port), '127.0.0.1', resolve));
     expect((await command(folder, 'status')).exitCode).toBe(3);
+    expect((await command(folder, 'confirm-clock')).stderr).toContain('the service does not run');
+    expect(heard).toEqual([]);
+    // Even where the number of its process is taken again: what the thief then hears opens nothing.
+    writeFileSync(join(folder, 'local-api.json'), JSON.stringify({ ...killed, pid: process.pid }));
+    expect((await command(folder, 'status')).stderr).toContain('is not the Site Manager of this version');
+    expect(heard).toEqual([`Bearer ${killed.operatorToken}`]);
+    thief.close();
     const next = startProgram(['run', '--local-api-port', '0', '--data-folder', folder]);
     await untilSays(next.child, /the Site Manager runs/);
     expect((await command(folder, 'status')).exitCode).toBe(0);
+    const answer = await fetch(`${localApi(folder).url}/operator/v1/status`, {
+      headers: { Authorization: heard[0] ?? '' },
+    });
+    expect(answer.status).toBe(401);
     next.child.kill('SIGINT');
     expect((await next.ended).exitCode).toBe(0);
   });
