@@ -61,6 +61,18 @@ describe('help', () => {
     [['report', 'export', '2026-01', '--all'], 'give either a month such as 2026-03 or --all'],
     [['verify', 'x', '--public-key', 'short'], '--public-key takes the 43 characters'],
     [['endpoints', 'remove', 'web-1', '--reason', 'operator'], 'is not the identifier of an endpoint'],
+    [['report', 'exprot', '2026-10'], 'there is no command "report exprot"; it has list, show, export, correct'],
+    [['endpoints', 'delete', 'ep_1'], 'there is no command "endpoints delete"; it has list, remove, join-code'],
+    [['report', 'list', '2026-10'], "too many arguments for 'list': 2026-10"],
+    [['report', 'show', '2026-01', '2026-02'], "too many arguments for 'show'"],
+    [['report', 'export', '2026-01', '2026-02'], "too many arguments for 'export'"],
+    [['report', 'correct', '2026-01', '2026-02', '--exclude', 'ep_1', '--reason', 'x'], "for 'correct'"],
+    [['endpoints', 'remove', 'ep_1', 'ep_2', '--reason', 'operator'], "too many arguments for 'remove'"],
+    [['endpoints', 'join-code', 'please'], "too many arguments for 'join-code'"],
+    [['status', 'now'], "too many arguments for 'status'"],
+    [['confirm-clock', 'now'], "too many arguments for 'confirm-clock'"],
+    [['run', 'fast'], "too many arguments for 'run'"],
+    [['enrol', 'https://rollcall.example.com'], "too many arguments for 'enrol'"],
   ])('%j is told what is wrong with it', async (args, message) => {
     const { exitCode, stdout, stderr } = await runProgram(args, {
       environment: { ROLLCALL_SITE_DATA_FOLDER: seeded.folder },
@@ -284,6 +296,35 @@ describe('what a site shows of its months', () => {
     expect(no.stdout).toContain(`entry ${seq} (line ${seq + 1})`);
     const piped = await runProgram(['verify', '-', '--json'], { stdin: text.slice(0, -1) });
     expect([piped.exitCode, JSON.parse(piped.stdout)]).toMatchObject([2, { ok: false, code: 'TRAILER_CHANGED' }]);
+  });
+
+  test('every file that is given is verified, and one that is bad makes the whole no', async () => {
+    const [good, garbage] = [join(root, 'good.jsonl'), join(root, 'garbage.jsonl')];
+    await ofSeeded('report', 'export', first(), '-o', good);
+    writeFileSync(garbage, 'nothing of the kind\n');
+    const both = await runProgram(['verify', good, garbage, good]);
+    expect(both.exitCode).toBe(2);
+    expect(both.stdout.match(/^(yes|no): .*$/gm)).toEqual([
+      `yes: ${good} is what the site wrote, unchanged`,
+      `no: ${garbage} is not what the site wrote`,
+      `yes: ${good} is what the site wrote, unchanged`,
+    ]);
+    const json = await runProgram(['verify', '--json', garbage, good]);
+    const verdicts: unknown = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+    expect([json.exitCode, verdicts]).toMatchObject([
+      2,
+      [
+        { file: garbage, ok: false },
+        { file: good, ok: true },
+      ],
+    ]);
+    const missing = await runProgram(['verify', join(root, 'nothing'), good]);
+    expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining('there is no such file')]);
+    expect(missing.stdout).toContain(`yes: ${good}`);
+    expect((await runProgram(['verify', good, good])).exitCode).toBe(0);
   });
 
   test('any byte of an export that is changed is found, and the entry it lies in is named', async () => {

@@ -76,14 +76,6 @@ export function createProgram(parts: ProgramParts): Command {
       if (exitCode !== undefined) done(exitCode);
     };
 
-  // Excess arguments reach the action below, which knows what they were meant for.
-  program.allowExcessArguments().action(async (_options: object, command: Command) => {
-    const [word] = command.args;
-    if (word !== undefined) return command.error(`error: there is no command ${JSON.stringify(word)}`);
-    if (command.opts()['printConfig'] === true) return action(() => exitCodes.done)(command);
-    return command.help({ error: true });
-  });
-
   program
     .command('enrol')
     .summary('make this machine a site of an aggregator')
@@ -136,14 +128,14 @@ export function createProgram(parts: ProgramParts): Command {
 
   program
     .command('verify')
-    .summary('check an exported file')
+    .summary('check exported files')
     .description(
-      'Checks that an exported file is what the site wrote: every byte, the chain of entries, every signature, every figure\nrecounted. Names the first wrong entry otherwise. Needs neither network nor data folder.',
+      'Checks that each exported file is what the site wrote: every byte, the chain of entries, every signature; the peaks and the evidence of every report are recounted from the entries. How many agents were active at the close of a month is the word of the site, since check-ins are not in its ledger. Names the first wrong entry otherwise. Needs neither network nor data folder.',
     )
-    .argument('<file>', 'exported file, or - for standard input')
+    .argument('<files...>', 'exported files, or - for standard input')
     .option('--public-key <key>', 'the key of the site as the portal shows it')
     .option('--json', 'for machines')
-    .action(async (file: string, options: VerifyOptions) => done(await verifyCommand(file, options, print)));
+    .action(async (files: string[], options: VerifyOptions) => done(await verifyCommand(files, options, print)));
 
   program
     .command('confirm-clock')
@@ -158,7 +150,26 @@ export function createProgram(parts: ProgramParts): Command {
         return exitCodes.done;
       }),
     );
+
+  // Last, since commands take over what is set before them: only here do excess arguments reach the action, which knows what they
+  // were meant for. Every command refuses them.
+  program.allowExcessArguments().action(async (_options: object, command: Command) => {
+    const [word] = command.args;
+    if (word !== undefined) return command.error(`error: there is no command ${JSON.stringify(word)}`);
+    if (command.opts()['printConfig'] === true) return action(() => exitCodes.done)(command);
+    return command.help({ error: true });
+  });
   return program;
+}
+
+/** A word after a group that lists by default is meant for a command that there is not, unless `list` was said. */
+function refuseWords(list: Command): void {
+  const { args, parent } = list;
+  const [word] = args;
+  if (word === undefined || parent === null) return;
+  if (parent.args[0] === list.name()) list.error(`error: too many arguments for 'list': ${args.join(' ')}`);
+  const names = parent.commands.map((command) => command.name()).join(', ');
+  list.error(`error: there is no command ${JSON.stringify(`${parent.name()} ${word}`)}; it has ${names}`);
 }
 
 /** Wraps a command's action with the reading of the settings. */
@@ -174,6 +185,8 @@ function addEndpoints(program: Command, print: Print, action: WithConfig): void 
   endpoints
     .command('list', { isDefault: true })
     .description('list the endpoints and their agents')
+    .allowExcessArguments()
+    .hook('preAction', refuseWords)
     .option('--json', 'for machines')
     .action(action((config, options: { json?: boolean }) => listEndpoints(config.dataFolder, options, print)));
   endpoints
@@ -201,6 +214,8 @@ function addReports(program: Command, print: Print, action: WithConfig): void {
   report
     .command('list', { isDefault: true })
     .description('list the reports there are')
+    .allowExcessArguments()
+    .hook('preAction', refuseWords)
     .option('--json', 'for machines')
     .action(action((config, options: { json?: boolean }) => listReports(config.dataFolder, options, print)));
   report

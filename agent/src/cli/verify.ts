@@ -1,4 +1,4 @@
-/** `rollcall-site verify`: is this file what a site wrote? Needs neither network nor data folder. */
+/** `rollcall-site verify`: are these files what a site wrote? Needs neither network nor data folder. */
 import { createReadStream } from 'node:fs';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { type BrokenExport, ExportCheck, type VerifiedExport } from '@rollcall/shared/ledger/export-check.ts';
@@ -10,9 +10,36 @@ import { labelled, type Print, table } from './print.ts';
 
 export type VerifyOptions = { publicKey?: string; json?: boolean };
 
-/** `file` is a path, or `-` for standard input. @throws RollcallError `FILE_UNREADABLE`, `KEY_MALFORMED`. */
-export async function verifyCommand(file: string, options: VerifyOptions, print: Print): Promise<ExitCode> {
+/**
+ * Checks every file, and says of each what it is; done where all are genuine. A file is a path, or `-` for standard input.
+ * @throws RollcallError `FILE_UNREADABLE` once the others were checked, `KEY_MALFORMED`.
+ */
+export async function verifyCommand(files: readonly string[], options: VerifyOptions, print: Print): Promise<ExitCode> {
   const expectedKey = options.publicKey === undefined ? undefined : readKeyOption(options.publicKey);
+  let exitCode: ExitCode = exitCodes.done;
+  let unreadable: RollcallError | undefined;
+  for (const [index, file] of files.entries()) {
+    const name = file === '-' ? 'standard input' : file;
+    let verdict: VerifiedExport | BrokenExport;
+    try {
+      verdict = await checkFile(file, expectedKey);
+    } catch (error) {
+      if (!(error instanceof RollcallError)) throw error;
+      unreadable ??= error;
+      continue;
+    }
+    if (!verdict.ok) exitCode = exitCodes.notGenuine;
+    if (options.json === true) print(JSON.stringify({ file, ...asJson(verdict) }));
+    else {
+      const said = verdict.ok ? describeYes(name, verdict, expectedKey !== undefined) : describeNo(name, verdict);
+      print(index === 0 ? said : `\n${said}`);
+    }
+  }
+  if (unreadable !== undefined) throw unreadable;
+  return exitCode;
+}
+
+async function checkFile(file: string, expectedKey: PublicKey | undefined): Promise<VerifiedExport | BrokenExport> {
   const check = new ExportCheck(nodeDigest, nodeVerifier);
   try {
     const chunks: AsyncIterable<Buffer> = file === '-' ? process.stdin : createReadStream(file);
@@ -22,11 +49,7 @@ export async function verifyCommand(file: string, options: VerifyOptions, print:
     const why = readErrors['code' in cause ? String(cause.code) : ''] ?? cause.message;
     throw new RollcallError('FILE_UNREADABLE', `cannot read ${file}: ${why}`, { retryable: false, cause });
   }
-  const verdict = check.finish(expectedKey);
-  const name = file === '-' ? 'standard input' : file;
-  if (options.json === true) print(JSON.stringify(asJson(verdict)));
-  else print(verdict.ok ? describeYes(name, verdict, expectedKey !== undefined) : describeNo(name, verdict));
-  return verdict.ok ? exitCodes.done : exitCodes.notGenuine;
+  return check.finish(expectedKey);
 }
 
 const readErrors: Record<string, string> = {
@@ -54,7 +77,7 @@ function describeYes(file: string, { header, head, reports }: VerifiedExport, ke
     ['fingerprint', fingerprint(header.publicKey)],
     ['entries', `1 to ${head.seq}; the last of ${head.at}`],
     ['exported', header.exportedAt],
-    ['checked', 'form, chain, signatures; every report recounted from the entries'],
+    ['checked', 'form, chain, signatures; peaks and evidence of every report recounted from the entries'],
   ]);
   const rows = reports.map(({ month, revision, peaks }) => [
     month,

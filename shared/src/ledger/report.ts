@@ -111,7 +111,10 @@ export function isSignedBy(report: DeployedAgentsReport, publicKey: PublicKey, v
 
 export type ReportDifference = { field: string; reported: string; recounted: string };
 
-/** Recounts a report from intervals and names every figure that differs; empty when all agree. */
+/**
+ * Recounts a report from intervals and names each figure that differs: peaks, evidence, the period's end. Empty when all agree.
+ * `activeAtClose` cannot be recounted: check-ins are not in the ledger.
+ */
 export function recountReport(
   report: DeployedAgentsReport,
   intervals: readonly DeployedInterval[],
