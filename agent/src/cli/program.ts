@@ -141,7 +141,7 @@ export function createProgram(parts: ProgramParts): Command {
     .command('confirm-clock')
     .summary("vouch for this machine's clock")
     .description(
-      'After a long time off the service waits for the aggregator to confirm the time. Where there is no contact, look at the\nclock, set it right if need be, and confirm it with this.',
+      'After a long time off the service waits for the aggregator to confirm the time, and a machine that was paused looks as if somebody had set its clock. Where there is no contact, look at the clock, set it right if need be, and confirm it with this.',
     )
     .action(
       action(async (config) => {

@@ -18,6 +18,12 @@ const day = 24 * hour;
 const year = 365 * day;
 const later = (ms: number): Instant => instantFromMs(msOfInstant(noon) + ms);
 const running = (): SiteClock => startClock(noon, 0, { wall: noon, steadyMs: 0 }, true).clock;
+/** The clock an operator confirmed. */
+function confirmed(clock: SiteClock, reading: { wall: Instant; steadyMs: number }): SiteClock {
+  const answer = confirmClock(clock, reading);
+  if (!answer.ok) throw new Error(answer.code);
+  return answer.clock;
+}
 const trusted = (clock: SiteClock): Instant => instantFromMs(clock.trustedMs);
 
 describe('a running site', () => {
@@ -155,9 +161,9 @@ describe('a site that starts', () => {
     // The clock was an hour slow when contact was last there; the machine was off for long, and somebody set it right.
     const { clock } = startClock(noon, hour, { wall: later(100 * day), steadyMs: 0 }, true);
     expect(clock.unconfirmed).not.toBeNull();
-    const confirmed = confirmClock(clock, { wall: later(100 * day + minute), steadyMs: minute });
-    expect(trusted(confirmed)).toBe(later(100 * day + minute));
-    expect(confirmed).toMatchObject({ wallOffsetMs: 0, unconfirmed: null });
+    const now = confirmed(clock, { wall: later(100 * day + minute), steadyMs: minute });
+    expect(trusted(now)).toBe(later(100 * day + minute));
+    expect(now).toMatchObject({ wallOffsetMs: 0, unconfirmed: null });
   });
 
   test('contact confirms any gap at once, and corrects a clock that lied', () => {
@@ -172,7 +178,7 @@ describe('a site that starts', () => {
 
   test('the operator can vouch for a clock that nothing else confirms', () => {
     const reading = { wall: later(year), steadyMs: 0 };
-    const clock = confirmClock(startClock(noon, 0, reading, true).clock, reading);
+    const clock = confirmed(startClock(noon, 0, reading, true).clock, reading);
     expect(clock.unconfirmed).toBeNull();
     expect(trusted(clock)).toBe(later(year));
   });
@@ -191,6 +197,37 @@ describe('a site that starts', () => {
     const mended = startClock(noon, -hour, { wall: later(minute), steadyMs: 0 }, true);
     expect(trusted(mended.clock)).toBe(later(minute));
     expect(mended.anomaly).toBeNull();
+  });
+});
+
+describe('an operator’s word for the clock of a running site', () => {
+  const paused = (wallMs: number): { clock: SiteClock; reading: { wall: Instant; steadyMs: number } } => {
+    const reading = { wall: later(wallMs), steadyMs: hour };
+    return { clock: readClock(running(), reading).clock, reading };
+  };
+
+  test('makes up for the time that the machine was paused', () => {
+    const { clock, reading } = paused(3 * day);
+    expect(isWallClockWrong(clock)).toBe(true);
+    const now = confirmed(clock, reading);
+    expect(trusted(now)).toBe(later(3 * day));
+    expect(now).toMatchObject({ wallOffsetMs: 0, jumpMs: null, vouched: false });
+    expect(isWallClockWrong(now)).toBe(false);
+  });
+
+  test.each([
+    { name: 'is not needed where the clocks agree', wall: hour, code: 'NOTHING_TO_CONFIRM' },
+    { name: 'does not turn time back, which would make a lease longer', wall: 0, code: 'CLOCK_BEHIND' },
+    { name: 'is not taken for more than ten years', wall: 11 * year, code: 'CLOCK_TOO_FAR_AHEAD' },
+  ])('$name', ({ wall, code }) => {
+    const { clock, reading } = paused(wall);
+    expect(confirmClock(clock, reading)).toMatchObject({ ok: false, code });
+  });
+
+  test('is not taken for more than ten years at a start either', () => {
+    const reading = { wall: later(11 * year), steadyMs: 0 };
+    const answer = confirmClock(startClock(noon, 0, reading, true).clock, reading);
+    expect(answer).toMatchObject({ ok: false, code: 'CLOCK_TOO_FAR_AHEAD' });
   });
 });
 
@@ -279,7 +316,7 @@ describe('a server time more than a day off', () => {
     },
     {
       name: 'on an operator’s word',
-      clock: confirmClock(started(year), { wall: later(year), steadyMs: 0 }),
+      clock: confirmed(started(year), { wall: later(year), steadyMs: 0 }),
       wall: year + hour,
       server: 2 * hour,
       followed: true,

@@ -4,6 +4,7 @@
  * reading the clocks is the shell's, appending the anomalies is `site.ts`. Pure: readings in, the next clock out.
  */
 import { type Instant, instantFromMs, lastInstant, msOfInstant } from '@rollcall/shared/domain/instant.ts';
+import { type Outcome, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { EntryBody } from '@rollcall/shared/ledger/entry.ts';
 
 /** Both clocks of the machine, read at once. */
@@ -164,15 +165,43 @@ function isOutvoted(clock: SiteClock, plainWallMs: number, serverMs: number): bo
   );
 }
 
+/** How far ahead of what is known an operator's word is taken: years that no machine was off, but for a typing error. */
+const confirmableAheadMs = 10 * 366 * 86_400_000;
+
 /**
- * The operator vouches for the wall clock as it stands: what had to be added to it before is wrong from now on. Time does not
- * go back behind what was known.
+ * The operator vouches for the wall clock as it stands: what had to be added to it before is wrong from now on. Time does not go
+ * back for it, since nobody may make a lease longer by setting a clock.
+ * `NOTHING_TO_CONFIRM` where the wall clock is neither in doubt nor jumped, `CLOCK_BEHIND` where it says that less time has passed
+ * than the service knows of, `CLOCK_TOO_FAR_AHEAD` where it would make years pass.
  */
-export function confirmClock(clock: SiteClock, reading: Reading): SiteClock {
-  if (clock.unconfirmed === null) return clock;
+export function confirmClock(
+  before: SiteClock,
+  reading: Reading,
+): Outcome<{ clock: SiteClock }, 'NOTHING_TO_CONFIRM' | 'CLOCK_BEHIND' | 'CLOCK_TOO_FAR_AHEAD'> {
+  const { unconfirmed, jumpMs, trustedMs } = before;
+  // A machine whose uptime stood still (it was paused) has the right wall clock, and looks as if somebody had set it.
+  if (unconfirmed === null && jumpMs === null)
+    return refuse(
+      'NOTHING_TO_CONFIRM',
+      'there is nothing to confirm: the service is sure of its time',
+      "where this machine's clock is wrong, set it right; the service notices",
+    );
+  const knownMs = unconfirmed?.lastKnownMs ?? trustedMs;
   const wallMs = msOfInstant(reading.wall);
-  const confirmed = { ...clock, wallOffsetMs: 0, wallMs, jumpMs: null };
-  return anchored(confirmed, Math.max(wallMs, clock.unconfirmed.lastKnownMs), reading.steadyMs);
+  if (wallMs < knownMs)
+    return refuse(
+      'CLOCK_BEHIND',
+      `the clock says ${reading.wall}, and the service knows of ${instantOf(knownMs)} already: its time does not go back`,
+      'set the clock of the machine right; where it is, the next contact with the aggregator puts the time right',
+    );
+  if (wallMs - knownMs > confirmableAheadMs)
+    return refuse(
+      'CLOCK_TOO_FAR_AHEAD',
+      `the clock says ${reading.wall}, more than ten years after the last known time`,
+      'set the clock of the machine first',
+    );
+  const confirmed = { ...before, wallOffsetMs: 0, wallMs, jumpMs: null, vouched: false, aggregatorDiffers: null };
+  return { ok: true, clock: anchored(confirmed, wallMs, reading.steadyMs) };
 }
 
 /** Trusted time at a reading, without taking the reading into account for later ones. */

@@ -116,8 +116,17 @@ function conditionsOf(state: SiteState, now: Instant): HealthCondition[] {
       since: instantOf(sinceMs),
     });
   }
-  if (isWallClockWrong(clock))
-    found.push({ code: 'CLOCK_WRONG', message: "this machine's clock is wrong; set it right", since: null });
+  if (isWallClockWrong(clock)) {
+    const orConfirm =
+      clock.jumpMs === null || clock.jumpMs < 0
+        ? ''
+        : ', or, where it is right and the machine stood still, run rollcall-site confirm-clock';
+    found.push({
+      code: 'CLOCK_WRONG',
+      message: `this machine's clock is wrong; set it right${orConfirm}`,
+      since: null,
+    });
+  }
   if (soft.notice !== null)
     found.push({ code: 'NOTICE', message: `${soft.notice.code}: ${soft.notice.message}`, since: soft.notice.at });
   return found.sort((a, b) => severity.indexOf(a.code) - severity.indexOf(b.code));

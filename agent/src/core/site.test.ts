@@ -470,6 +470,18 @@ describe('a clock that somebody set', () => {
     expectVerified(site);
   });
 
+  test('by nobody, but the machine was paused: the operator’s word brings the time forward, and what fell due with it', () => {
+    const { site, start } = runningSite(60 * dayMs);
+    site.clock.setWall(after(start, 25 * dayMs));
+    site.run({ kind: 'tick' });
+    expect(bodies(site, 'month-sealed')).toEqual([]);
+    expect(site.run({ kind: 'confirm-clock' })).toEqual({ ok: true, confirmed: true });
+    expect(bodies(site, 'month-sealed')).toMatchObject([{ month: '2026-01' }]);
+    expect(site.checkIn(1)).toMatchObject({ ok: true, at: after(start, 25 * dayMs) });
+    expect(site.run({ kind: 'confirm-clock' })).toMatchObject({ ok: false, code: 'NOTHING_TO_CONFIRM' });
+    expectVerified(site);
+  });
+
   test('forward a year at start, with contact: the true time holds, the lie is recorded, no count is lost', () => {
     const { site, start } = runningSite();
     site.clock.setWall(after(start, year));

@@ -9,9 +9,9 @@ import type {
   LocalRefusalCode,
   RemoveEndpointRequest,
 } from '@rollcall/shared/api/local.ts';
-import { type Instant, msOfInstant } from '@rollcall/shared/domain/instant.ts';
+import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Lease } from '@rollcall/shared/domain/lease.ts';
-import { type Outcome, refuse } from '@rollcall/shared/domain/problem.ts';
+import type { Outcome } from '@rollcall/shared/domain/problem.ts';
 import type { SiteSettings } from '@rollcall/shared/domain/site-settings.ts';
 import type { Hash } from '@rollcall/shared/ledger/crypto.ts';
 import type { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
@@ -169,22 +169,14 @@ function serverTimeOf(event: object): Instant | null {
   return 'serverTime' in event && typeof event.serverTime === 'string' ? event.serverTime : null;
 }
 
-/** Years that no machine was off: a clock this far ahead would seal hundreds of months on a typing error. */
-const confirmableGapMs = 10 * 366 * 86_400_000;
-
 function confirmByOperator(
   work: Work,
   _event: SiteEvent<'confirm-clock'>,
   reading: Reading,
 ): SiteAnswers['confirm-clock'] {
   const { state } = work;
-  const { unconfirmed } = state.clock;
-  if (unconfirmed !== null && msOfInstant(reading.wall) - unconfirmed.lastKnownMs > confirmableGapMs)
-    return refuse(
-      'BAD_REQUEST',
-      `the clock says ${reading.wall}, more than ten years after the ledger's last entry`,
-      'set the clock of the machine first',
-    );
-  state.clock = confirmClock(state.clock, reading);
+  const confirmed = confirmClock(state.clock, reading);
+  if (!confirmed.ok) return confirmed;
+  state.clock = confirmed.clock;
   return { ok: true, confirmed: true };
 }

@@ -19,7 +19,7 @@ export type SitePort = {
   checkIn(credential: string, agent: AgentReport | null): Promise<Outcome<CheckInResponse, LocalRefusalCode>>;
   removeEndpoint(request: RemoveEndpointRequest): Promise<Outcome<{ removed: true }, LocalRefusalCode>>;
   correctReport(request: CorrectReportRequest): Promise<Outcome<{ report: DeployedAgentsReport }, LocalRefusalCode>>;
-  /** The operator vouches for the machine's clock while no contact can (site-clock.ts). */
+  /** The operator vouches for the machine's clock where it is in doubt and no contact can (site-clock.ts). */
   confirmClock(): Promise<Outcome<{ confirmed: true }, LocalRefusalCode>>;
   status(): SiteStatus;
 };
