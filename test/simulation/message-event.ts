@@ -3,9 +3,10 @@ import type { SiteEvent } from '@rollcall/agent/core/site.ts';
 import type { Lease } from '@rollcall/shared/domain/lease.ts';
 import type { ToSite } from '@rollcall/shared/protocol/messages.ts';
 
-/** The event of a message; `lease` reads the text of one. */
+/** The event of a message read at a steady time; `lease` reads the text of one. */
 export function siteEventOf(
   message: Exclude<ToSite, { kind: 'challenge' | 'bye' | 'reject' }>,
+  heardSteadyMs: number,
   lease: (text: string) => Lease,
 ): SiteEvent<'welcomed' | 'acknowledged' | 'lease' | 'settings' | 'command' | 'notice'> {
   switch (message.kind) {
@@ -14,6 +15,7 @@ export function siteEventOf(
       return {
         kind: 'welcomed',
         serverTime,
+        heardSteadyMs,
         acknowledgedSeq: acked.seq,
         leases: message.leases.map(lease),
         settings,
@@ -21,7 +23,7 @@ export function siteEventOf(
       };
     }
     case 'ack':
-      return { kind: 'acknowledged', seq: message.seq, serverTime: message.serverTime };
+      return { kind: 'acknowledged', seq: message.seq, serverTime: message.serverTime, heardSteadyMs };
     case 'lease':
       return { kind: 'lease', lease: lease(message.lease) };
     case 'settings':

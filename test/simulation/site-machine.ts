@@ -438,7 +438,7 @@ export class SiteMachine {
 
   #deliver(program: Program, message: (SyncEffect & { kind: 'deliver' })['message']): void {
     const { record, seams } = this.parts;
-    const event = siteEventOf(message, (text) => {
+    const event = siteEventOf(message, this.read().steadyMs, (text) => {
       const lease = readLease(text);
       record.leaseTaken(lease);
       return seams.lease?.(lease) ?? lease;

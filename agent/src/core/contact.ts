@@ -17,6 +17,8 @@ export const contactLostAfterMs = 5 * 60_000;
 
 export type Welcomed = {
   serverTime: Instant;
+  /** Steady time at which the frame was read: what it told is as old as that. */
+  heardSteadyMs: number;
   acknowledgedSeq: number;
   leases: readonly Lease[];
   settings: SiteSettings;

@@ -6,6 +6,7 @@ import {
   contactClock,
   isWallClockWrong,
   leaseTimeMs,
+  type Reading,
   readClock,
   type SiteClock,
   startClock,
@@ -18,6 +19,9 @@ const day = 24 * hour;
 const year = 365 * day;
 const later = (ms: number): Instant => instantFromMs(msOfInstant(noon) + ms);
 const running = (): SiteClock => startClock(noon, 0, { wall: noon, steadyMs: 0 }, true).clock;
+/** The clock after a welcome that is read and taken at once. */
+const welcomed = (clock: SiteClock, reading: Reading, serverTime: Instant): ReturnType<typeof contactClock> =>
+  contactClock(clock, reading, { serverTime, heardSteadyMs: reading.steadyMs, by: 'welcome' });
 /** The clock an operator confirmed. */
 function confirmed(clock: SiteClock, reading: { wall: Instant; steadyMs: number }): SiteClock {
   const answer = confirmClock(clock, reading);
@@ -168,10 +172,10 @@ describe('a site that starts', () => {
 
   test('contact confirms any gap at once, and corrects a clock that lied', () => {
     const { clock } = startClock(noon, 0, { wall: later(year), steadyMs: 0 }, true);
-    const right = contactClock(clock, { wall: later(year), steadyMs: 1_000 }, later(year));
+    const right = welcomed(clock, { wall: later(year), steadyMs: 1_000 }, later(year));
     expect(right.clock.unconfirmed).toBeNull();
     expect(right.anomaly).toBeNull();
-    const wrong = contactClock(clock, { wall: later(year), steadyMs: 1_000 }, later(hour));
+    const wrong = welcomed(clock, { wall: later(year), steadyMs: 1_000 }, later(hour));
     expect(trusted(wrong.clock)).toBe(later(hour));
     expect(wrong.anomaly).toMatchObject({ direction: 'forward', noticed: 'contact', differenceMs: year - hour });
   });
@@ -249,7 +253,7 @@ describe('contact', () => {
       anomaly: -2 * hour,
     },
   ])('$name', ({ server, time, offset, anomaly }) => {
-    const step = contactClock(running(), { wall: later(hour), steadyMs: hour }, later(server));
+    const step = welcomed(running(), { wall: later(hour), steadyMs: hour }, later(server));
     expect(trusted(step.clock)).toBe(later(time));
     expect(step.clock.wallOffsetMs).toBe(offset);
     expect(step.anomaly?.differenceMs ?? null).toBe(anomaly);
@@ -258,7 +262,7 @@ describe('contact', () => {
   test('a wall clock known to be wrong is told once: from then on its offset is known', () => {
     const jumped = readClock(running(), { wall: later(year), steadyMs: hour });
     expect(jumped.anomaly).not.toBeNull();
-    const met = contactClock(jumped.clock, { wall: later(year), steadyMs: hour }, later(hour));
+    const met = welcomed(jumped.clock, { wall: later(year), steadyMs: hour }, later(hour));
     expect([met.anomaly, met.earlier]).toEqual([null, null]);
     const on = readClock(met.clock, { wall: later(year + hour), steadyMs: 2 * hour });
     expect(on.anomaly).toBeNull();
@@ -267,16 +271,55 @@ describe('contact', () => {
   });
 });
 
+describe('a server time that was told a while ago', () => {
+  const slept = { wall: later(9 * hour), steadyMs: 9 * hour };
+  const inContact = (): SiteClock => welcomed(running(), { wall: later(hour), steadyMs: hour }, later(hour)).clock;
+  const after = (by: 'welcome' | 'ack', serverTime: Instant, heardSteadyMs: number, clock = inContact()) =>
+    contactClock(clock, slept, { serverTime, heardSteadyMs, by });
+
+  test.each(['welcome', 'ack'] as const)('in a %s is as old as its reading', (by) => {
+    const step = after(by, later(hour), hour);
+    expect(trusted(step.clock)).toBe(later(9 * hour));
+    expect([step.clock.wallOffsetMs, step.anomaly]).toEqual([0, null]);
+    const behind = contactClock(
+      running(),
+      { wall: later(hour), steadyMs: hour },
+      { serverTime: later(3 * hour), heardSteadyMs: hour - minute, by },
+    );
+    expect(trusted(behind.clock)).toBe(later(3 * hour + minute));
+  });
+
+  test('in an acknowledgement that lay unread while the machine slept does not turn time back', () => {
+    for (const agoMs of [8 * hour, 2 * day]) {
+      const step = after('ack', later(9 * hour - agoMs), 9 * hour);
+      expect(step.clock).toEqual(readClock(inContact(), slept).clock);
+      expect(step.anomaly).toBeNull();
+    }
+  });
+
+  test('in a welcome turns it back, and in an acknowledgement where the site’s own clocks do not agree', () => {
+    expect(trusted(after('welcome', later(8 * hour), 9 * hour).clock)).toBe(later(8 * hour));
+    const jumped = contactClock(
+      inContact(),
+      { wall: later(year), steadyMs: 9 * hour },
+      { serverTime: later(8 * hour), heardSteadyMs: 9 * hour, by: 'ack' },
+    );
+    expect(trusted(jumped.clock)).toBe(later(8 * hour));
+    const inDoubt = startClock(noon, 0, { wall: later(9 * hour), steadyMs: 9 * hour }, true).clock;
+    expect(trusted(after('ack', later(2 * hour), 9 * hour, inDoubt).clock)).toBe(later(2 * hour));
+  });
+});
+
 describe('a server time more than a day off', () => {
   const met = (clock: SiteClock, serverMs: number, wallMs = 0, steadyMs = 0): SiteClock =>
-    contactClock(clock, { wall: later(wallMs), steadyMs }, later(serverMs)).clock;
+    welcomed(clock, { wall: later(wallMs), steadyMs }, later(serverMs)).clock;
   const inContact = (): SiteClock => met(running(), 0);
   const started = (wallMs: number, wasVouched = true): SiteClock =>
     startClock(noon, 0, { wall: later(wallMs), steadyMs: 0 }, wasVouched).clock;
   /** A clock whose battery is dead: a day after boot in the year before, with the offset that a contact told. */
   const deadBattery = (): SiteClock => {
     const { clock } = startClock(noon, 0, { wall: later(-year), steadyMs: 0 }, true);
-    return contactClock(clock, { wall: later(-year), steadyMs: 0 }, noon).clock;
+    return welcomed(clock, { wall: later(-year), steadyMs: 0 }, noon).clock;
   };
 
   // The clocks stand an hour later; `wall` is what the machine's shows then, `server` what the aggregator says.
@@ -339,7 +382,7 @@ describe('a server time more than a day off', () => {
   ])('$name: followed $followed', ({ clock, wall = hour, server, followed }) => {
     const reading = { wall: later(wall), steadyMs: hour };
     const before = readClock(clock, reading).clock;
-    const step = contactClock(clock, reading, later(server));
+    const step = welcomed(clock, reading, later(server));
     expect(step.clock.trustedMs).toBe(followed ? msOfInstant(later(server)) : before.trustedMs);
     expect(step.clock.wallOffsetMs).toBe(followed ? server - wall : before.wallOffsetMs);
     expect(step.anomaly === null).toBe(!followed);

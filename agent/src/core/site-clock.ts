@@ -120,6 +120,9 @@ export function readClock(clock: SiteClock, reading: Reading): ClockStep {
   };
 }
 
+/** The aggregator's time as a frame told it, with the steady time at which the frame was read off the socket. */
+export type ToldTime = { serverTime: Instant; heardSteadyMs: number; by: 'welcome' | 'ack' };
+
 /**
  * The clock after the aggregator told its time. Confirms what was unconfirmed; corrects what is more than tolerably off, unless
  * the site's own clocks outvote a server (`isOutvoted`): then trusted time stays, and the difference is kept to be shown.
@@ -127,11 +130,17 @@ export function readClock(clock: SiteClock, reading: Reading): ClockStep {
 export function contactClock(
   before: SiteClock,
   reading: Reading,
-  serverTime: Instant,
+  { serverTime, heardSteadyMs, by }: ToldTime,
 ): ClockStep & { earlier: ClockAnomaly | null } {
   const { clock, anomaly: earlier } = readClock(before, reading);
-  const serverMs = msOfInstant(serverTime);
+  // What was told has waited for the disk since, perhaps while the machine slept.
+  const serverMs = msOfInstant(serverTime) + Math.max(0, reading.steadyMs - heardSteadyMs);
   const plainWallMs = msOfInstant(reading.wall);
+  // An acknowledgement may also have lain unread while the machine slept, and nothing tells for how long: of the past it proves
+  // nothing. A welcome follows the site's own hello within the time of a handshake.
+  const isSure = clock.unconfirmed === null && clock.jumpMs === null;
+  if (by === 'ack' && isSure && serverMs < clock.trustedMs - toleratedDifferenceMs)
+    return { clock, anomaly: null, earlier };
   if (isOutvoted(clock, plainWallMs, serverMs)) {
     const differenceMs = serverMs - clock.trustedMs;
     const sinceMs = clock.aggregatorDiffers?.sinceMs ?? clock.trustedMs;

@@ -433,7 +433,12 @@ describe('a clock that somebody set', () => {
     // No word of the aggregator in between: the check-in comes before the anomaly is even shipped.
     expect(site.checkIn(1)).toMatchObject({ ok: true, at: start, deployed: true, keyState: 'active' });
     expect(bodies(site, 'clock-anomaly')).toMatchObject([{ at: start, direction: 'forward', noticed: 'running' }]);
-    site.run({ kind: 'acknowledged', seq: site.state.head.seq, serverTime: start });
+    site.run({
+      kind: 'acknowledged',
+      seq: site.state.head.seq,
+      serverTime: start,
+      heardSteadyMs: site.clock.steadyMs(),
+    });
     site.run({ kind: 'disconnected', aliveAgoMs: 0 });
     site.run({ kind: 'tick' });
     expect(keyStates(site)).toEqual([[start, 'active']]);
@@ -519,7 +524,7 @@ describe('an aggregator whose clock is wrong', () => {
     const before = site.entries.length;
     const saw = site.clock.now();
     const wrong = () => after(site.clock.now(), byMs);
-    site.run({ kind: 'acknowledged', seq: 1, serverTime: wrong() });
+    site.run({ kind: 'acknowledged', seq: 1, serverTime: wrong(), heardSteadyMs: site.clock.steadyMs() });
     site.welcome({ serverTime: wrong() });
     expect(site.entries.length).toBe(before);
     expect(site.state.agents.size).toBe(1);
@@ -567,11 +572,26 @@ describe('what the aggregator said', () => {
     const serverTime = site.clock.now();
     site.welcome({ acknowledgedSeq: 99 });
     expect(site.state.soft.acknowledgedSeq).toBe(0);
-    site.run({ kind: 'acknowledged', seq: 2, serverTime });
+    site.run({ kind: 'acknowledged', seq: 2, serverTime, heardSteadyMs: site.clock.steadyMs() });
     expect(site.state.soft.acknowledgedSeq).toBe(0);
-    site.run({ kind: 'acknowledged', seq: 1, serverTime });
-    site.run({ kind: 'acknowledged', seq: 0, serverTime });
+    site.run({ kind: 'acknowledged', seq: 1, serverTime, heardSteadyMs: site.clock.steadyMs() });
+    site.run({ kind: 'acknowledged', seq: 0, serverTime, heardSteadyMs: site.clock.steadyMs() });
     expect(site.state.soft.acknowledgedSeq).toBe(1);
+  });
+
+  test('an acknowledgement taken hours after it came, since the machine slept, leaves the time as it is', () => {
+    const site = new SiteInMemory();
+    site.welcome({ leases: [leaseOf(site.clock.now(), 14 * dayMs)] });
+    site.endpoint(1);
+    site.checkIn(1);
+    const before = site.entries.length;
+    const heard = { serverTime: site.clock.now(), heardSteadyMs: site.clock.steadyMs() };
+    site.clock.advance(8 * hourMs);
+    site.run({ kind: 'acknowledged', seq: site.state.head.seq, ...heard });
+    // Read only now, after it had lain in the machine's buffers.
+    site.run({ kind: 'acknowledged', seq: site.state.head.seq, ...heard, heardSteadyMs: site.clock.steadyMs() });
+    expect(site.entries.length).toBe(before);
+    expect(site.checkIn(1)).toMatchObject({ ok: true, at: site.clock.now() });
   });
 
   test('a refusal and a notice are kept over a restart; a welcome ends both, and what still holds is said again', () => {

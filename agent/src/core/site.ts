@@ -31,7 +31,7 @@ import { acceptLease } from './lease-policy.ts';
 import { correctReport } from './month-sealing.ts';
 import { type Plan, type SitePorts, Work } from './plan.ts';
 import { checkIn, type Registered, register, type RegistrationRequest, removeEndpoint } from './roll.ts';
-import { confirmClock, contactClock, type Reading, readClock } from './site-clock.ts';
+import { confirmClock, contactClock, type Reading, readClock, type ToldTime } from './site-clock.ts';
 import { nowOf, type SiteState } from './site-state.ts';
 
 /** What can happen to a site. The shell has parsed and, for leases, verified everything in it. */
@@ -46,7 +46,8 @@ export type SiteEvents = {
   'confirm-clock': object;
   /** The aggregator's welcome, leases verified. */
   welcomed: Welcomed;
-  acknowledged: { seq: number; serverTime: Instant };
+  /** `heardSteadyMs`, as in a welcome: the steady time at which the frame was read. */
+  acknowledged: { seq: number; serverTime: Instant; heardSteadyMs: number };
   lease: { lease: Lease };
   command: { command: SiteCommand };
   settings: { settings: SiteSettings };
@@ -98,6 +99,14 @@ const handlers: Handlers = {
   disconnected,
 };
 
+type ToldTimes = { [Kind in SiteEventKind]?: (event: SiteEvent<Kind>) => ToldTime };
+
+/** Events that bring the aggregator's time. */
+const toldTimes: ToldTimes = {
+  welcomed: ({ serverTime, heardSteadyMs }) => ({ serverTime, heardSteadyMs, by: 'welcome' }),
+  acknowledged: ({ serverTime, heardSteadyMs }) => ({ serverTime, heardSteadyMs, by: 'ack' }),
+};
+
 /** A unit of work of one or more events that happen at one reading of the clocks and share a transaction. */
 export class SiteWork {
   readonly #work: Work;
@@ -112,7 +121,8 @@ export class SiteWork {
   decide<Kind extends SiteEventKind>(event: SiteEvent<Kind>): SiteAnswers[Kind] {
     const kind: Kind = event.kind;
     const handle: Handlers[Kind] = handlers[kind];
-    this.#readTime(serverTimeOf(event));
+    const tell: ToldTimes[Kind] = toldTimes[kind];
+    this.#readTime(tell === undefined ? null : tell(event));
     this.#catchUp();
     return handle(this.#work, event, this.#reading);
   }
@@ -124,14 +134,14 @@ export class SiteWork {
     return this.#work.plan;
   }
 
-  #readTime(serverTime: Instant | null): void {
+  #readTime(told: ToldTime | null): void {
     const { state } = this.#work;
-    if (serverTime === null) {
+    if (told === null) {
       const { clock, anomaly } = readClock(state.clock, this.#reading);
       state.clock = clock;
       if (anomaly !== null) state.pendingAnomalies.push(anomaly);
     } else {
-      const { clock, anomaly, earlier } = contactClock(state.clock, this.#reading, serverTime);
+      const { clock, anomaly, earlier } = contactClock(state.clock, this.#reading, told);
       state.clock = clock;
       for (const found of [earlier, anomaly]) if (found !== null) state.pendingAnomalies.push(found);
     }
@@ -162,11 +172,6 @@ export function decide<Kind extends SiteEventKind>(
   const work = new SiteWork(state, reading, ports);
   const answer = work.decide(event);
   return { plan: work.finish(), answer };
-}
-
-/** The aggregator's time, where the event brings it. */
-function serverTimeOf(event: object): Instant | null {
-  return 'serverTime' in event && typeof event.serverTime === 'string' ? event.serverTime : null;
 }
 
 function confirmByOperator(

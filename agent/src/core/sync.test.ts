@@ -141,6 +141,20 @@ describe('the handshake', () => {
     expect(machine.kinds().filter((kind) => kind === 'open')).toHaveLength(2);
   });
 
+  test.each(['challenge', 'welcome'])(
+    'a %s that the machine slept over is not taken: it would tell a time that has passed',
+    (step) => {
+      const machine = new Machine();
+      machine.feed({ kind: 'start' });
+      machine.feed({ kind: 'opened' });
+      if (step === 'welcome') machine.hear(challenge);
+      machine.nowMs += 8 * 3_600_000;
+      expect(machine.hear(step === 'welcome' ? welcome(0) : challenge)).toMatchObject([
+        { kind: 'close', code: 'HANDSHAKE_TIMEOUT' },
+      ]);
+    },
+  );
+
   test.each([
     { name: 'holds more than there is', acked: 6, hash: hashOf(6), code: 'LEDGER_BEHIND' },
     { name: 'holds another entry at the head', acked: 5, hash: hashOf(99), code: 'FORK' },

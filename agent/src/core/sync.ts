@@ -265,6 +265,8 @@ function keepAlive(state: SyncState, context: SyncContext): SyncStep {
 function receive(state: SyncState, message: ToSite, context: SyncContext): SyncStep {
   if (!isOpen(state)) return [state, []];
   if (message.kind === 'bye') return takeBye(state, message, context);
+  // The machine slept over it: a welcome from before would tell a time that has passed.
+  if (state.phase !== 'live' && context.nowMs >= state.deadlineMs) return passTime(state, context);
   if (state.phase === 'opened' && message.kind === 'challenge') return answerChallenge(state, message, context);
   if (state.phase === 'greeted' && message.kind === 'welcome') return goLive(state, message, context);
   if (state.phase === 'greeted' && message.kind === 'notice') return [state, [{ kind: 'deliver', message }]];

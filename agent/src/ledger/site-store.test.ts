@@ -91,6 +91,7 @@ describe('a ledger', () => {
     run({
       kind: 'welcomed',
       serverTime: at,
+      heardSteadyMs: 0,
       acknowledgedSeq: 1,
       leases: [leaseOf(at, 14 * dayMs)],
       settings: { staleAfterDays: 12 },

@@ -127,7 +127,16 @@ class SiteOnDisk {
       until: instantFromMs(msOfInstant(serverTime) + 14 * dayMs),
     };
     const { settings } = this.#state;
-    this.#run({ kind: 'welcomed', serverTime, acknowledgedSeq: 0, leases: [lease], settings, commands: [] });
+    const heardSteadyMs = this.#clock.steadyMs();
+    this.#run({
+      kind: 'welcomed',
+      serverTime,
+      heardSteadyMs,
+      acknowledgedSeq: 0,
+      leases: [lease],
+      settings,
+      commands: [],
+    });
   }
 
   #run<Kind extends SiteEventKind>(event: SiteEvent<Kind>): SiteAnswers[Kind] {

@@ -113,6 +113,7 @@ export class SiteInMemory {
     this.run({
       kind: 'welcomed',
       serverTime: now,
+      heardSteadyMs: this.clock.steadyMs(),
       acknowledgedSeq: 0,
       leases: [],
       settings: this.state.settings,

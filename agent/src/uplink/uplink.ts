@@ -176,9 +176,11 @@ export function createUplink(
       return;
     }
     const connection = socket;
+    // Frames are handed on in the turn in which they are read; from here on they wait for the disk.
+    const heardSteadyMs = clock.steadyMs();
     waiting++;
     deliveries = deliveries
-      .then(() => hand(delivery))
+      .then(() => hand(delivery, heardSteadyMs))
       .then(() => {
         const isWelcome = delivery.kind === 'deliver' && delivery.message.kind === 'welcome';
         if (isWelcome && socket === connection) feed({ kind: 'welcome-taken' });
@@ -199,12 +201,12 @@ export function createUplink(
     feed({ kind: 'lost-place', code: 'STORE_UNAVAILABLE', message: 'the site could not write down what it was told' });
   }
 
-  async function hand(delivery: Delivery): Promise<void> {
-    const event = await eventOf(delivery);
+  async function hand(delivery: Delivery, heardSteadyMs: number): Promise<void> {
+    const event = await eventOf(delivery, heardSteadyMs);
     if (event !== null) await site.take(event);
   }
 
-  async function eventOf(delivery: Delivery): Promise<SiteEvent | null> {
+  async function eventOf(delivery: Delivery, heardSteadyMs: number): Promise<SiteEvent | null> {
     if (delivery.kind === 'deliver-disconnected') return { kind: 'disconnected', aliveAgoMs: delivery.aliveAgoMs };
     if (delivery.kind === 'deliver-refusal') {
       logger.error({ code: delivery.code, why: delivery.message }, 'the aggregator refuses this site');
@@ -216,10 +218,18 @@ export function createUplink(
         const { serverTime, acked, settings, commands } = message;
         const leases: Lease[] = [];
         for (const token of message.leases) leases.push(...(await verified(token)));
-        return { kind: 'welcomed', serverTime, acknowledgedSeq: acked.seq, leases, settings, commands };
+        return {
+          kind: 'welcomed',
+          serverTime,
+          heardSteadyMs,
+          acknowledgedSeq: acked.seq,
+          leases,
+          settings,
+          commands,
+        };
       }
       case 'ack':
-        return { kind: 'acknowledged', seq: message.seq, serverTime: message.serverTime };
+        return { kind: 'acknowledged', seq: message.seq, serverTime: message.serverTime, heardSteadyMs };
       case 'lease': {
         const [lease] = await verified(message.lease);
         return lease === undefined ? null : { kind: 'lease', lease };
