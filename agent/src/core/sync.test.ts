@@ -414,6 +414,22 @@ describe('waiting', () => {
     expect(syncWakeMs(refused.state)).toBe(refused.nowMs + refusedRetryMs);
   });
 
+  test.each([
+    { name: 'an HTTP answer', end: (machine: Machine) => machine.feed({ kind: 'closed', retryAfterMs: 600_000 }) },
+    { name: 'a goodbye', end: (machine: Machine) => machine.hear(bye('BACKLOG_FULL', 600_000)) },
+  ])('that $name asked for is not shortened by urgency; the next one of our own is', ({ end }) => {
+    const machine = new Machine();
+    machine.goLive();
+    machine.urgent = true;
+    end(machine);
+    machine.feed({ kind: 'time' });
+    expect(syncWakeMs(machine.state) - machine.nowMs).toBeGreaterThanOrEqual(600_000);
+    machine.nowMs = syncWakeMs(machine.state);
+    machine.feed({ kind: 'time' });
+    machine.feed({ kind: 'closed', retryAfterMs: null });
+    expect(syncWakeMs(machine.state) - machine.nowMs).toBeLessThanOrEqual(urgentRetryMs);
+  });
+
   test('grows while the site cannot write down its welcome, however the aggregator acknowledges', () => {
     const machine = new Machine();
     machine.headSeq = 2;

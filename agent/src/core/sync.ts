@@ -46,6 +46,8 @@ export type SyncState = {
   /** When the phase must have moved on: the next try while waiting, the timeout of a step of the handshake. */
   readonly deadlineMs: number;
   readonly failures: number;
+  /** The aggregator asked for the wait: it has its reasons, and no hurry of this side shortens it. */
+  readonly waitAsked: boolean;
   readonly attemptStartedMs: number;
   /** The refusal in force; the wait after one is not shortened. */
   readonly refusal: string | null;
@@ -117,6 +119,7 @@ export const initialSync: SyncState = {
   phase: 'stopped',
   deadlineMs: Number.POSITIVE_INFINITY,
   failures: 0,
+  waitAsked: false,
   attemptStartedMs: 0,
   refusal: null,
   takenAtMs: null,
@@ -224,7 +227,7 @@ function passTime(state: SyncState, context: SyncContext): SyncStep {
     case 'waiting':
       if (nowMs >= state.deadlineMs) return connect(state, context);
       // The key went past `active` during a long wait: contact may be back already.
-      if (context.urgent && state.refusal === null && state.deadlineMs > nowMs + urgentRetryMs)
+      if (context.urgent && state.refusal === null && !state.waitAsked && state.deadlineMs > nowMs + urgentRetryMs)
         return [{ ...state, deadlineMs: nowMs + Math.floor(fraction(context.chance) * urgentRetryMs) }, []];
       return [state, []];
     case 'connecting':
@@ -435,7 +438,8 @@ function retry([state, effects]: SyncStep, context: SyncContext, retryAfterMs: n
   } else {
     deadlineMs = nowMs + backoffMs(failures, backoffCapMs, chance);
   }
-  return [{ ...state, phase: 'waiting', deadlineMs, failures, refusal: null, inFlight: [] }, effects];
+  const waitAsked = retryAfterMs !== null;
+  return [{ ...state, phase: 'waiting', deadlineMs, failures, waitAsked, refusal: null, inFlight: [] }, effects];
 }
 
 function refused([state, effects]: SyncStep, context: SyncContext, code: string, message: string): SyncStep {
@@ -444,6 +448,7 @@ function refused([state, effects]: SyncStep, context: SyncContext, code: string,
     phase: 'waiting',
     deadlineMs: context.nowMs + refusedRetryMs,
     failures: state.failures + 1,
+    waitAsked: false,
     refusal: code,
     inFlight: [],
   };

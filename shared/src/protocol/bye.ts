@@ -37,7 +37,7 @@ export type ByeCode = keyof typeof byeCodes;
 export const Bye = z.object({
   kind: z.literal('bye'),
   code: z.string().regex(/^[A-Z_]{2,60}$/),
-  /** Milliseconds to wait before the next try; null where trying again does not help. */
+  /** Milliseconds to wait before the next try; null where the sender does not say. Whether trying again helps is the code's affair. */
   retryAfterMs: z.int().nonnegative().nullable(),
   message: z.string().max(500),
 });
