@@ -85,6 +85,29 @@ describe('the configuration', () => {
     );
   });
 
+  test.each([
+    ['https://user:s3cretpw@host/', 'got "https://[secret]@host/"'],
+    ['https://s3cretpw@host/', 'got "https://[secret]@host/"'],
+    ['https://user:s3cret@pw/s3cret@host/', 'got "https://[secret]@host/"'],
+    ['user:s3cretpw@host', 'got "[secret]@host"'],
+    ['https://user:s3cret pw"@host', 'got "https://[secret]@host"'],
+    [{ url: 'https://user:s3cretpw@host/' }, 'got {"url":"https://[secret]@host/"}'],
+    ['C:\\Users\\a@b', String.raw`got "C:\\Users\\a@b"`],
+    ['https://host/', 'got "https://host/"'],
+  ])('shows no password of an address: %j', (given, told) => {
+    const Wrong = z.object({ aggregatorUrl: z.literal('right') });
+    const { message } = problemOf(() => readConfig(Wrong, sources({ flags: { aggregatorUrl: given } })));
+    expect(message).toContain(told);
+    expect(message + describeConfig({ aggregatorUrl: given })).not.toContain('s3cret');
+  });
+
+  test('shows no line of a file that is not TOML, only its number', () => {
+    const filePath = toml('port = 1\naggregatorUrl = https://user:s3cretpw@host\n');
+    const problem = problemOf(() => readConfig(Config, sources({ filePath })));
+    expect(problem.message).toContain('(line 2)');
+    expect(`${problem.stack} ${String(problem.cause)}`).not.toContain('s3cretpw');
+  });
+
   test('says when a value that is needed was not given', () => {
     const problem = problemOf(() => readConfig(z.object({ server: z.string('needed') }), sources()));
     expect(problem.message).toContain('has a problem');

@@ -1,6 +1,6 @@
 /** Reads configuration from flags, environment and a TOML file, and says everything that is wrong with it at once. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'smol-toml';
+import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { RollcallError } from '../domain/problem.ts';
 
@@ -39,7 +39,7 @@ export function readConfig<Schema extends z.ZodObject>(
       ? 'not given'
       : secretNames.includes(name)
         ? 'given, not shown'
-        : `got ${JSON.stringify(values[name])}`;
+        : `got ${shown(values[name])}`;
     problems.push(
       `${name}: ${issue.message} (${given}; flag --${flagName(name)}, variable ${variableName(sources.prefix, name)})`,
     );
@@ -57,11 +57,18 @@ export function readConfig<Schema extends z.ZodObject>(
 export function describeConfig(config: Record<string, unknown>, secretNames: readonly string[] = []): string {
   return Object.entries(config)
     .map(
-      ([name, value]) =>
-        `${name} = ${secretNames.includes(name) && value !== undefined ? '"[secret]"' : JSON.stringify(value)}`,
+      ([name, value]) => `${name} = ${secretNames.includes(name) && value !== undefined ? '"[secret]"' : shown(value)}`,
     )
     .join('\n');
 }
+
+/** A value as it may be shown: what stands before the @ of an address may be a password. */
+const shown = (value: unknown): string =>
+  JSON.stringify(value, (_name, part: unknown) => (typeof part === 'string' ? withoutUserInfo(part) : part));
+
+/** Up to the last @, since a password that was not encoded may hold one, or a slash; also where the scheme was left out. */
+const withoutUserInfo = (text: string): string =>
+  text.includes('://') ? text.replace(/:\/\/.*@/s, '://[secret]@') : text.replace(/^[^/@]*:(?!\\).*@/s, '[secret]@');
 
 const variableName = (prefix: string, name: string): string =>
   prefix + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
@@ -80,9 +87,9 @@ function readTomlFile(path: string): Record<string, unknown> {
   try {
     return parse(text);
   } catch (cause) {
-    throw new RollcallError('CONFIG_INVALID', `${path} is not TOML: ${cause instanceof Error ? cause.message : ''}`, {
-      retryable: false,
-      cause,
-    });
+    // The reader's message goes on with the lines around the mistake, which may hold a secret; so does the error itself.
+    const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : '';
+    const line = cause instanceof TomlError ? ` (line ${cause.line})` : '';
+    throw new RollcallError('CONFIG_INVALID', `${path} is not TOML: ${why}${line}`, { retryable: false });
   }
 }
