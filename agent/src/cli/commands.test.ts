@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SiteStatus } from '@rollcall/shared/api/local.ts';
+import { monthOf } from '@rollcall/shared/domain/month.ts';
 import { type BrokenExport, ExportCheck, type VerifiedExport } from '@rollcall/shared/ledger/export-check.ts';
 import { systemClock } from '@rollcall/shared/node/clock.ts';
 import { nodeDigest, nodeVerifier } from '@rollcall/shared/node/crypto.ts';
@@ -11,7 +12,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeAggregator, startFakeAggregator } from '../testing/fake-aggregator.ts';
 import { type Ended, runProgram } from '../testing/program.ts';
-import { type SeededSite, seedSite } from '../testing/seeded-site.ts';
+import { type SeededSite, seedSite, seedStoppedSite } from '../testing/seeded-site.ts';
 
 const token = 'tok_secret_abcdefghijklmnop';
 
@@ -365,6 +366,25 @@ describe('what a site shows of its months', () => {
     const { running, ...status } = JSON.parse((await ofSeeded('status', '--json')).stdout) as { running: boolean };
     expect(running).toBe(false);
     expect(SiteStatus.parse(status).deployed).toEqual({ server: 2, workstation: 1 });
+  });
+
+  test('status of a service that was stopped weeks ago tells how things stand now, and advises to start it', async () => {
+    const folder = join(root, 'stopped');
+    seedStoppedSite(folder, 'http://127.0.0.1:9', 40);
+    const ledger = readFileSync(join(folder, 'ledger.db'));
+    const { exitCode, stdout } = await command(folder, 'status');
+    expect(exitCode).toBe(3);
+    expect(stdout).toMatch(/…7k3mq +metered-agent +disabled-offline +/);
+    expect(stdout).toContain('KEY_DISABLED');
+    // Stale ten days ago.
+    expect(stdout).toMatch(/deployed now +0 servers, 0 workstations\n/);
+    expect(stdout).toContain(`peak of ${monthOf(systemClock.now(), 'Europe/Rome')}`);
+    expect(stdout).toMatch(/ledger +4 entries/);
+    expect(stdout).toContain('start it with `rollcall-site run`');
+    expect(stdout).not.toContain('confirm-clock');
+    expect(readFileSync(join(folder, 'ledger.db')).equals(ledger)).toBe(true);
+    const { keys, month } = SiteStatus.parse(JSON.parse((await command(folder, 'status', '--json')).stdout));
+    expect([keys[0]?.state, month]).toEqual(['disabled-offline', monthOf(systemClock.now(), 'Europe/Rome')]);
   });
 
   test('what needs the service says that it does not run', async () => {

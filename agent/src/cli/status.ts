@@ -1,6 +1,8 @@
 /** `rollcall-site status`: how the site stands; asked of the running service, or read from its disk when it does not run. */
 import type { SiteStatus } from '@rollcall/shared/api/local.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { nodeDigest } from '@rollcall/shared/node/crypto.ts';
+import { previewStart } from '../core/preview.ts';
 import { siteStatus } from '../core/site-status.ts';
 import { readSiteFile } from '../identity.ts';
 import { software } from '../software.ts';
@@ -30,7 +32,12 @@ function readDisk(dataFolder: string): SiteStatus {
   const { aggregatorUrl } = readSiteFile(dataFolder);
   return withSiteReader(dataFolder, (reader) => {
     const reading = readingNow();
-    return siteStatus(reader.load(reading), reading, { aggregatorUrl, software });
+    const state = reader.load(reading);
+    const { seq } = state.head;
+    // Leases ran out, months ended and machines fell silent whether or not the service was there to write it down.
+    previewStart(state, reading, nodeDigest);
+    const status = siteStatus(state, reading, { aggregatorUrl, software });
+    return { ...status, ledger: { ...status.ledger, seq } };
   });
 }
 
@@ -41,7 +48,7 @@ function describeStatus(status: SiteStatus, isRunning: boolean): string {
   const parts = [
     `Site "${status.siteName}" (${status.siteId})`,
     labelled([
-      ['service', isRunning ? `running, ${status.software}` : 'NOT RUNNING; this is what its disk says'],
+      ['service', isRunning ? `running, ${status.software}` : 'NOT RUNNING; by its disk and the clock of this machine'],
       ['aggregator', `${status.aggregatorUrl}, ${status.connected ? 'connected' : 'not connected'}`],
       ['last contact', localTimeOr(status.lastContactAt, timeZone, 'never')],
       [
@@ -62,9 +69,13 @@ function describeStatus(status: SiteStatus, isRunning: boolean): string {
           status.keys.map((key) => [`…${key.keyHint}`, key.product, key.state, time(key.leaseUntil)]),
         ),
   ];
-  if (status.conditions.length === 0)
-    parts.push(isRunning ? 'All is well.' : 'Nothing else to see to: start the service.');
-  else
+  if (!isRunning)
+    parts.push(
+      'The service does not run: start it with `rollcall-site run`, or by the service manager of this machine.\n' +
+        'What stands here is how it would find things now. Contact, and with it keys, come back by themselves once it runs.',
+    );
+  if (isRunning && status.conditions.length === 0) parts.push('All is well.');
+  if (status.conditions.length > 0)
     parts.push(
       'To see to, worst first',
       labelled(

@@ -213,6 +213,12 @@ export function confirmClock(
   return { ok: true, clock: anchored(confirmed, wallMs, reading.steadyMs) };
 }
 
+/** The clock as time alone would make it believed, at once; one that is further ahead than anybody could confirm stays in doubt. */
+export function believeClock(clock: SiteClock, { steadyMs }: Reading): SiteClock {
+  const { unconfirmed, trustedMs } = clock;
+  return unconfirmed === null || unconfirmed.gapMs > confirmableAheadMs ? clock : anchored(clock, trustedMs, steadyMs);
+}
+
 /** Trusted time at a reading, without taking the reading into account for later ones. */
 export function peekTime(clock: SiteClock, reading: Reading): Instant {
   return instantOf(readClock(clock, reading).clock.trustedMs);

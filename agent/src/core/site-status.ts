@@ -87,7 +87,7 @@ function conditionsOf(state: SiteState, now: Instant): HealthCondition[] {
   const found: HealthCondition[] = [];
   const lastContactAt = soft.lastContactAt ?? state.identity.enrolledAt;
   if (!state.connected && msOfInstant(now) - msOfInstant(lastContactAt) >= contactLostAfterMs)
-    found.push({ code: 'OUT_OF_CONTACT', message: 'the aggregator cannot be reached', since: lastContactAt });
+    found.push({ code: 'OUT_OF_CONTACT', message: 'there is no contact with the aggregator', since: lastContactAt });
   if (soft.refusal !== null)
     found.push({
       code: 'REFUSED_BY_AGGREGATOR',

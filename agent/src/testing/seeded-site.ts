@@ -32,17 +32,7 @@ export function seedSite(dataFolder: string, aggregatorUrl: string): SeededSite 
   const months: [Month, Month, Month] = [previousMonth(previousMonth(third)), previousMonth(third), third];
   const start = monthPeriod(months[0], fakeSite.timeZone).start;
   const clock = new ManualClock(instantFromMs(msOfInstant(start) + 9 * dayMs));
-  const signer = keyForEnrolment(dataFolder);
-  const settings = { staleAfterDays: 30 };
-  initialiseLedger(dataFolder, { ...fakeSite, settings, software, publicKey: signer.publicKey, at: clock.now() });
-  saveIdentity(dataFolder, {
-    version: 1,
-    ...fakeSite,
-    aggregatorUrl,
-    aggregatorPublicKeys: [generateSigningKey().publicKey],
-    publicKey: signer.publicKey,
-    settings,
-  });
+  const signer = enrolOnDisk(dataFolder, aggregatorUrl, clock.now());
   const store = openSiteStore(dataFolder);
   try {
     const site = new SiteOnDisk(store, clock, signer);
@@ -67,6 +57,30 @@ export function seedSite(dataFolder: string, aggregatorUrl: string): SeededSite 
   } finally {
     store.close();
   }
+}
+
+/** Fills an empty folder with a site that had one agent, a server, and whose service was stopped so many days ago. */
+export function seedStoppedSite(dataFolder: string, aggregatorUrl: string, daysAgo: number): void {
+  const clock = new ManualClock(instantFromMs(msOfInstant(systemClock.now()) - daysAgo * dayMs));
+  const signer = enrolOnDisk(dataFolder, aggregatorUrl, clock.now());
+  const store = openSiteStore(dataFolder);
+  try {
+    const site = new SiteOnDisk(store, clock, signer);
+    site.register('web-1');
+    site.checkIn('web-1', 'server');
+  } finally {
+    store.close();
+  }
+}
+
+function enrolOnDisk(dataFolder: string, aggregatorUrl: string, at: Instant): ReturnType<typeof keyForEnrolment> {
+  const signer = keyForEnrolment(dataFolder);
+  const { publicKey } = signer;
+  const settings = { staleAfterDays: 30 };
+  initialiseLedger(dataFolder, { ...fakeSite, settings, software, publicKey, at });
+  const aggregatorPublicKeys = [generateSigningKey().publicKey];
+  saveIdentity(dataFolder, { version: 1, ...fakeSite, aggregatorUrl, aggregatorPublicKeys, publicKey, settings });
+  return signer;
 }
 
 class SiteOnDisk {
