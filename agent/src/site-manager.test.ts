@@ -226,6 +226,24 @@ describe('a Site Manager', () => {
     expect(aggregator.upgrades).toBe(1);
   });
 
+  test('sends again to an aggregator that acknowledges nothing, and shows it until something is acknowledged', async () => {
+    const manager = await run();
+    await until(() => healthy(manager));
+    aggregator.answer = (message) => (message.kind === 'append' ? null : undefined);
+    const command = { id: testIds.command(1), name: 'from-the-future', keyId: testIds.key, issuedAt: start };
+    aggregator.send({ kind: 'command', command });
+    await until(() => aggregator.heardOf('append').length > 1);
+    const shown = () => manager.status().conditions.filter(({ code }) => code === 'NOT_ACKNOWLEDGED');
+    await untilPassing(500, () => shown().length === 1);
+    expect(shown()[0]?.since).not.toBeNull();
+    await untilPassing(500, () => aggregator.upgrades === 2 && manager.status().connected);
+    expect(shown()).toHaveLength(1);
+    aggregator.answer = () => undefined;
+    await untilPassing(500, () => healthy(manager));
+    expect(shown()).toEqual([]);
+    expect(aggregator.held.filter(({ entry }) => entry.kind === 'command-applied')).toHaveLength(1);
+  });
+
   test('says goodbye when it stops, and answers nobody afterwards', async () => {
     const manager = await run();
     await until(() => healthy(manager));

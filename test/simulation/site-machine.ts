@@ -9,14 +9,14 @@ import type { Plan, SitePorts } from '@rollcall/agent/core/plan.ts';
 import { type SiteAnswers, type SiteEvent, SiteWork } from '@rollcall/agent/core/site.ts';
 import type { Reading } from '@rollcall/agent/core/site-clock.ts';
 import type { SiteState } from '@rollcall/agent/core/site-state.ts';
+import { stepSync } from '@rollcall/agent/core/sync.ts';
 import {
   initialSync,
-  stepSync,
   type SyncEffect,
   type SyncEvent,
   type SyncState,
   syncWakeMs,
-} from '@rollcall/agent/core/sync.ts';
+} from '@rollcall/agent/core/sync-state.ts';
 import { base32Text } from '@rollcall/shared/domain/id.ts';
 import type { Lease } from '@rollcall/shared/domain/lease.ts';
 import type { Signer } from '@rollcall/shared/ledger/crypto.ts';
@@ -343,7 +343,8 @@ export class SiteMachine {
     const { queue, line, aggregator } = this.parts;
     const { sync, connection } = program;
     // The heartbeats of a connection that works change nothing: they are left out.
-    if (sync.phase === 'live' && connection?.isAlive === true && sync.pausedUntilMs === null) return;
+    const awaitsNothing = sync.pausedUntilMs === null && sync.ackDueMs === Number.POSITIVE_INFINITY;
+    if (sync.phase === 'live' && connection?.isAlive === true && awaitsNothing) return;
     const wakeMs = syncWakeMs(sync);
     if (!Number.isFinite(wakeMs)) return;
     let atMs = queue.nowMs + Math.max(1, wakeMs - this.read().steadyMs);
@@ -404,6 +405,8 @@ export class SiteMachine {
       case 'deliver-refusal':
         this.parts.record.refused(effect.code, effect.message);
         return this.#decide(program, { kind: 'refused', code: effect.code, message: effect.message });
+      case 'deliver-unacknowledged':
+        return this.#decide(program, { kind: 'unacknowledged' });
       case 'deliver-disconnected':
         program.connection = null;
         return this.#decide(program, { kind: 'disconnected', aliveAgoMs: effect.aliveAgoMs });

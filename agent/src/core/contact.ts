@@ -41,6 +41,8 @@ export function welcomed(work: Work, { acknowledgedSeq, leases, settings, comman
   const { state } = work;
   const now = nowOf(state);
   state.connected = true;
+  if (acknowledgedSeq > state.soft.acknowledgedSeq || acknowledgedSeq >= state.head.seq)
+    state.unacknowledgedSince = null;
   work.change({ kind: 'contact', lastContactAt: now });
   // What the aggregator holds may also be less than before: it was restored from a backup, and gets the rest again.
   if (acknowledgedSeq !== state.soft.acknowledgedSeq && acknowledgedSeq <= state.head.seq)
@@ -58,7 +60,16 @@ export function welcomed(work: Work, { acknowledgedSeq, leases, settings, comman
 /** The aggregator holds everything up to `seq`. */
 export function acknowledged(work: Work, { seq }: { seq: number }): null {
   const { state } = work;
-  if (seq > state.soft.acknowledgedSeq && seq <= state.head.seq) work.change({ kind: 'acknowledged', seq });
+  if (seq > state.soft.acknowledgedSeq && seq <= state.head.seq) {
+    state.unacknowledgedSince = null;
+    work.change({ kind: 'acknowledged', seq });
+  }
+  return null;
+}
+
+/** The aggregator takes entries and acknowledges none: shown until it holds more than it did. */
+export function noteUnacknowledged({ state }: Work): null {
+  state.unacknowledgedSince ??= nowOf(state);
   return null;
 }
 

@@ -134,6 +134,8 @@ export type SiteState = {
   /** Anomalies noticed before they could be written down. */
   pendingAnomalies: ClockAnomaly[];
   connected: boolean;
+  /** Since when the aggregator is known to acknowledge nothing of what it is sent; a new program finds out anew. */
+  unacknowledgedSince: Instant | null;
 };
 
 /**
@@ -236,6 +238,7 @@ function firstState(
     clock: startClock(entry.at, 0, reading, true).clock,
     pendingAnomalies: [],
     connected: false,
+    unacknowledgedSince: null,
   };
 }
 

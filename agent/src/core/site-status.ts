@@ -71,6 +71,7 @@ const keyConditions = {
 const severity = [
   'OUT_OF_CONTACT',
   'REFUSED_BY_AGGREGATOR',
+  'NOT_ACKNOWLEDGED',
   'KEY_DISABLED',
   'KEY_DEACTIVATED',
   'KEY_RESTRICTED',
@@ -93,6 +94,12 @@ function conditionsOf(state: SiteState, now: Instant): HealthCondition[] {
       code: 'REFUSED_BY_AGGREGATOR',
       message: `${soft.refusal.code}: ${soft.refusal.message}`,
       since: soft.refusal.at,
+    });
+  if (state.unacknowledgedSince !== null)
+    found.push({
+      code: 'NOT_ACKNOWLEDGED',
+      message: `the aggregator answers, but acknowledges no entry after ${soft.acknowledgedSeq}; they are kept here and sent again`,
+      since: state.unacknowledgedSince,
     });
   for (const key of state.keys.values()) {
     if (key.state === 'active') continue;

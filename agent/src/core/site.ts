@@ -22,6 +22,7 @@ import {
   disconnected,
   noteNotice,
   noteRefusal,
+  noteUnacknowledged,
   takeSettings,
   type Welcomed,
   welcomed,
@@ -48,6 +49,8 @@ export type SiteEvents = {
   welcomed: Welcomed;
   /** `heardSteadyMs`, as in a welcome: the steady time at which the frame was read. */
   acknowledged: { seq: number; serverTime: Instant; heardSteadyMs: number };
+  /** Entries were sent, and nothing of them was acknowledged in time. */
+  unacknowledged: object;
   lease: { lease: Lease };
   command: { command: SiteCommand };
   settings: { settings: SiteSettings };
@@ -67,6 +70,7 @@ export type SiteAnswers = {
   'confirm-clock': Outcome<{ confirmed: true }, LocalRefusalCode>;
   welcomed: null;
   acknowledged: null;
+  unacknowledged: null;
   lease: null;
   command: null;
   settings: null;
@@ -91,6 +95,7 @@ const handlers: Handlers = {
   'confirm-clock': confirmByOperator,
   welcomed,
   acknowledged,
+  unacknowledged: noteUnacknowledged,
   lease: (work, { lease }) => acceptLease(work, lease),
   command: (work, { command }) => applyCommand(work, command),
   settings: takeSettings,

@@ -10,17 +10,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { testIds, testSigner } from '../testing/site-in-memory.ts';
 import { backoffMs } from './backoff.ts';
-import {
-  initialSync,
-  refusedRetryMs,
-  stepSync,
-  type SyncEffect,
-  type SyncEvent,
-  type SyncState,
-  syncWakeMs,
-  unacknowledgedAppendsMax,
-  urgentRetryMs,
-} from './sync.ts';
+import { refusedRetryMs, stepSync, unacknowledgedAppendsMax, urgentRetryMs } from './sync.ts';
+import { initialSync, type SyncEffect, type SyncEvent, type SyncState, syncWakeMs } from './sync-state.ts';
 
 const serverTime: Instant = '2026-01-10T12:00:00.000Z';
 const hashOf = (seq: number): string => (seq === 0 ? '0'.repeat(64) : nodeDigest.sha256(`entry ${seq}`));
@@ -215,6 +206,46 @@ describe('sending', () => {
     machine.goLive();
     for (machine.headSeq = 1; machine.headSeq <= 100; machine.headSeq++) machine.feed({ kind: 'committed' });
     expect(machine.appends()).toHaveLength(unacknowledgedAppendsMax);
+  });
+
+  test('ends a connection that answers pings and acknowledges nothing for a minute, and tells of it', () => {
+    const machine = new Machine();
+    machine.headSeq = 3;
+    machine.goLive();
+    for (let seconds = 0; seconds < 60; seconds++) {
+      machine.pass(1_000);
+      machine.feed({ kind: 'alive' });
+    }
+    expect(machine.log.slice(-3)).toMatchObject([
+      { kind: 'close', code: 'STORE_UNAVAILABLE' },
+      { kind: 'deliver-disconnected' },
+      { kind: 'deliver-unacknowledged' },
+    ]);
+    expect(machine.state.phase).toBe('waiting');
+  });
+
+  test('waits as long for each acknowledgement that brings something, and not at all once everything is acknowledged', () => {
+    const machine = new Machine();
+    machine.headSeq = 1_000;
+    machine.goLive();
+    const live = (seconds: number): void => {
+      for (let passed = 0; passed < seconds; passed++) {
+        machine.pass(1_000);
+        machine.feed({ kind: 'alive' });
+      }
+    };
+    live(50);
+    machine.hear(ack(500));
+    live(50);
+    machine.hear(ack(500));
+    expect(machine.state.phase).toBe('live');
+    machine.hear(ack(1_000));
+    live(600);
+    expect(machine.state.phase).toBe('live');
+    machine.headSeq = 1_001;
+    machine.feed({ kind: 'committed' });
+    live(60);
+    expect(machine.state.phase).toBe('waiting');
   });
 
   test('an acknowledgement of what was never sent ends the connection; an old one is only passed on', () => {

@@ -1,25 +1,27 @@
 /**
  * The site's side of the wire protocol as a machine: (state, event) → [state, effects]. Owns when to connect, what to answer,
  * how far to send ahead, and when to give up; sockets, frames and reading the ledger are the uplink's, what a message means
- * to the site is `contact.ts`. Times are of the steady clock, in milliseconds.
+ * to the site is `contact.ts`; state, events and effects are `sync-state.ts`. Times are of the steady clock, in milliseconds.
  */
-import type { Chance } from '@rollcall/shared/domain/clock.ts';
-import type { Signer } from '@rollcall/shared/ledger/crypto.ts';
 import { byeCodes, type ByeCode, type Bye, isByeCode } from '@rollcall/shared/protocol/bye.ts';
 import type { Challenge } from '@rollcall/shared/protocol/challenge.ts';
 import type { DecodeCode } from '@rollcall/shared/protocol/codec.ts';
-import { helloText, type WireHead } from '@rollcall/shared/protocol/hello.ts';
-import {
-  appendEntriesMax,
-  handshakeTimeoutMs,
-  heartbeatIntervalMs,
-  unacknowledgedEntriesMax,
-} from '@rollcall/shared/protocol/limits.ts';
-import type { ToAggregator, ToSite } from '@rollcall/shared/protocol/messages.ts';
+import { helloText } from '@rollcall/shared/protocol/hello.ts';
+import { appendEntriesMax, handshakeTimeoutMs, unacknowledgedEntriesMax } from '@rollcall/shared/protocol/limits.ts';
+import type { ToSite } from '@rollcall/shared/protocol/messages.ts';
 import type { Reject } from '@rollcall/shared/protocol/reject.ts';
 import { protocolVersion } from '@rollcall/shared/protocol/version.ts';
 import type { Welcome } from '@rollcall/shared/protocol/welcome.ts';
 import { backoffBaseMs, backoffCapMs, backoffMs, fraction } from './backoff.ts';
+import {
+  heartbeatLostMs,
+  initialSync,
+  type SyncContext,
+  type SyncEffect,
+  type SyncEvent,
+  type SyncState,
+  type SyncStep,
+} from './sync-state.ts';
 
 /**
  * Longest time from one try to the next, and longest try, while a key is past `active` for want of contact: contact that
@@ -38,114 +40,11 @@ export const statusSoonMs = 1_000;
 export const unacknowledgedAppendsMax = 16;
 /** A connection that lasted so long after its welcome was taken was a good one: the next failure starts the back-off anew. */
 const goodConnectionMs = 10_000;
-/** Heartbeat intervals without any sign after which the other side is given up. */
-const heartbeatsMissedMax = 2;
-
-export type SyncState = {
-  readonly phase: 'stopped' | 'waiting' | 'connecting' | 'opened' | 'greeted' | 'live';
-  /** When the phase must have moved on: the next try while waiting, the timeout of a step of the handshake. */
-  readonly deadlineMs: number;
-  readonly failures: number;
-  /** The aggregator asked for the wait: it has its reasons, and no hurry of this side shortens it. */
-  readonly waitAsked: boolean;
-  readonly attemptStartedMs: number;
-  /** The refusal in force; the wait after one is not shortened. */
-  readonly refusal: string | null;
-  /** Since when the welcome of this connection is on the site's disk; null until then. Only then is it a good connection. */
-  readonly takenAtMs: number | null;
-  readonly aliveAtMs: number;
-  readonly heartbeatIntervalMs: number;
-  readonly pingDueMs: number;
-  readonly statusDueMs: number;
-  readonly acknowledgedSeq: number;
-  readonly sentSeq: number;
-  /** Last numbers of the appends in flight, in order. */
-  readonly inFlight: readonly number[];
-  /** The number from which a gap is being filled: further rejects of what was in flight say nothing new. */
-  readonly resyncFrom: number | null;
-  /** Set while the aggregator has no room: nothing is sent, and the connection ends at this time at the latest. */
-  readonly pausedUntilMs: number | null;
-};
-
-export type SyncEvent =
-  | { kind: 'start' }
-  | { kind: 'stop' }
-  /** A deadline (`syncWakeMs`) may have come, or urgency may have changed. */
-  | { kind: 'time' }
-  | { kind: 'opened' }
-  | { kind: 'message'; message: ToSite }
-  | { kind: 'bad-frame'; code: DecodeCode }
-  /** A sign of life below the protocol: a ping or a pong. */
-  | { kind: 'alive' }
-  /** The socket closed, or never opened; `retryAfterMs` as an HTTP refusal told it. */
-  | { kind: 'closed'; retryAfterMs: number | null }
-  /** Entries were committed to the ledger. */
-  | { kind: 'committed' }
-  /** An `append` effect was carried out up to this number. */
-  | { kind: 'appended'; throughSeq: number }
-  | { kind: 'counts-changed' }
-  /** The welcome of this connection is on the site's disk. */
-  | { kind: 'welcome-taken' }
-  /** The site lost what this connection told it, or cannot take more of it: only a new welcome says everything again. */
-  | { kind: 'lost-place'; code: 'STORE_UNAVAILABLE' | 'BACKLOG_FULL'; message: string };
-
-export type SyncEffect =
-  | { kind: 'open' }
-  /** Say goodbye where the socket is open, close it, and hear nothing more of it. */
-  | { kind: 'close'; code: ByeCode; message: string }
-  | { kind: 'send'; message: ToAggregator }
-  /** Read committed entries after a number, send them in one frame, and report `appended`. */
-  | { kind: 'append'; afterSeq: number; entriesMax: number }
-  | { kind: 'ping' }
-  | { kind: 'send-status' }
-  /** For the site: a message, a refusal, the end of contact. In this order, each after the one before was taken. */
-  | { kind: 'deliver'; message: Exclude<ToSite, Challenge | Bye | Reject> }
-  | { kind: 'deliver-refusal'; code: string; message: string }
-  | { kind: 'deliver-disconnected'; aliveAgoMs: number };
-
-export type SyncContext = {
-  nowMs: number;
-  /** The head of the ledger as committed to disk. */
-  head: WireHead;
-  /** True while a key waits for contact (`isContactUrgent`). */
-  urgent: boolean;
-  chance: Chance;
-  self: { siteId: string; instanceId: string; software: string; signer: Signer };
-};
-
-export type SyncStep = [SyncState, SyncEffect[]];
-
-export const initialSync: SyncState = {
-  phase: 'stopped',
-  deadlineMs: Number.POSITIVE_INFINITY,
-  failures: 0,
-  waitAsked: false,
-  attemptStartedMs: 0,
-  refusal: null,
-  takenAtMs: null,
-  aliveAtMs: 0,
-  heartbeatIntervalMs,
-  pingDueMs: Number.POSITIVE_INFINITY,
-  statusDueMs: Number.POSITIVE_INFINITY,
-  acknowledgedSeq: 0,
-  sentSeq: 0,
-  inFlight: [],
-  resyncFrom: null,
-  pausedUntilMs: null,
-};
-
-/** The steady time at which the machine wants a `time` event; infinity where it waits for nothing. */
-export function syncWakeMs(state: SyncState): number {
-  if (state.phase === 'stopped') return Number.POSITIVE_INFINITY;
-  if (state.phase !== 'live') return state.deadlineMs;
-  return Math.min(
-    heartbeatLostMs(state),
-    state.pingDueMs,
-    state.statusDueMs,
-    state.pausedUntilMs ?? Number.POSITIVE_INFINITY,
-  );
-}
-
+/**
+ * Longest time without an acknowledgement while entries are in flight: twice what an aggregator gives its store for a commit. One
+ * that answers pings and never acknowledges would otherwise stall the ledger unseen.
+ */
+export const acknowledgeTimeoutMs = 60_000;
 /** One step of the machine. */
 export function stepSync(state: SyncState, event: SyncEvent, context: SyncContext): SyncStep {
   switch (event.kind) {
@@ -179,10 +78,9 @@ export function stepSync(state: SyncState, event: SyncEvent, context: SyncContex
       return sendAhead(state, context);
     case 'appended': {
       if (state.phase !== 'live' || event.throughSeq <= state.sentSeq) return [state, []];
-      return sendAhead(
-        { ...state, sentSeq: event.throughSeq, inFlight: [...state.inFlight, event.throughSeq] },
-        context,
-      );
+      const inFlight = [...state.inFlight, event.throughSeq];
+      const ackDueMs = Math.min(state.ackDueMs, context.nowMs + acknowledgeTimeoutMs);
+      return sendAhead({ ...state, sentSeq: event.throughSeq, inFlight, ackDueMs }, context);
     }
     case 'counts-changed':
       return state.phase === 'live'
@@ -200,8 +98,6 @@ const isOpen = (state: SyncState): boolean =>
 
 const badFrameBye = (code: DecodeCode): ByeCode => (code === 'FRAME_TOO_LARGE' ? 'FRAME_TOO_LARGE' : 'BAD_FRAME');
 
-const heartbeatLostMs = (state: SyncState): number => state.aliveAtMs + heartbeatsMissedMax * state.heartbeatIntervalMs;
-
 function connect(state: SyncState, context: SyncContext): SyncStep {
   const deadlineMs = context.nowMs + (context.urgent ? urgentRetryMs : handshakeTimeoutMs);
   return [
@@ -212,6 +108,7 @@ function connect(state: SyncState, context: SyncContext): SyncStep {
       deadlineMs,
       takenAtMs: null,
       inFlight: [],
+      ackDueMs: Number.POSITIVE_INFINITY,
       resyncFrom: null,
       pausedUntilMs: null,
     },
@@ -252,6 +149,11 @@ function keepAlive(state: SyncState, context: SyncContext): SyncStep {
       context,
       null,
     );
+  if (nowMs >= state.ackDueMs) {
+    const why = `nothing of the entries after ${state.acknowledgedSeq} was acknowledged in time`;
+    const [left, ended] = drop(state, context, 'STORE_UNAVAILABLE', why);
+    return retry([left, [...ended, { kind: 'deliver-unacknowledged' }]], context, null);
+  }
   const effects: SyncEffect[] = [];
   let next = state;
   if (nowMs >= state.pingDueMs) {
@@ -350,11 +252,13 @@ function takeAck(state: SyncState, ack: ToSite & { kind: 'ack' }, context: SyncC
       null,
     );
   const isNew = ack.seq > state.acknowledgedSeq;
+  const inFlight = state.inFlight.filter((seq) => seq > ack.seq);
   const next: SyncState = isNew
     ? {
         ...state,
         acknowledgedSeq: ack.seq,
-        inFlight: state.inFlight.filter((seq) => seq > ack.seq),
+        inFlight,
+        ackDueMs: inFlight.length > 0 ? context.nowMs + acknowledgeTimeoutMs : Number.POSITIVE_INFINITY,
         // A site that cannot write down what it is told would otherwise come back at once, over and over.
         failures: state.takenAtMs === null ? state.failures : 0,
         resyncFrom: null,
@@ -377,7 +281,14 @@ function takeReject(state: SyncState, reject: Reject, context: SyncContext): Syn
           null,
         );
       return sendAhead(
-        { ...state, acknowledgedSeq: expected.seq, sentSeq: expected.seq, inFlight: [], resyncFrom: expected.seq },
+        {
+          ...state,
+          acknowledgedSeq: expected.seq,
+          sentSeq: expected.seq,
+          inFlight: [],
+          ackDueMs: Number.POSITIVE_INFINITY,
+          resyncFrom: expected.seq,
+        },
         context,
       );
     }

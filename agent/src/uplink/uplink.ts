@@ -14,7 +14,8 @@ import type { WireHead } from '@rollcall/shared/protocol/hello.ts';
 import { appendBytesMax } from '@rollcall/shared/protocol/limits.ts';
 import type { Status } from '@rollcall/shared/protocol/status.ts';
 import type { SiteEvent } from '../core/site.ts';
-import { initialSync, stepSync, type SyncEffect, type SyncEvent, syncWakeMs } from '../core/sync.ts';
+import { stepSync } from '../core/sync.ts';
+import { initialSync, type SyncEffect, type SyncEvent, syncWakeMs } from '../core/sync-state.ts';
 import { openSiteSocket, type SiteSocket, socketUrl } from './site-socket.ts';
 
 /** Messages for the site that wait for the disk; past this many the connection is ended rather than memory filled. */
@@ -56,7 +57,10 @@ export type Uplink = {
   stop(): Promise<void>;
 };
 
-type Delivery = Extract<SyncEffect, { kind: 'deliver' | 'deliver-refusal' | 'deliver-disconnected' }>;
+type Delivery = Extract<
+  SyncEffect,
+  { kind: 'deliver' | 'deliver-refusal' | 'deliver-unacknowledged' | 'deliver-disconnected' }
+>;
 
 export function createUplink(
   config: UplinkConfig,
@@ -123,6 +127,7 @@ export function createUplink(
         return socket?.send(encode(site.status()));
       case 'deliver':
       case 'deliver-refusal':
+      case 'deliver-unacknowledged':
       case 'deliver-disconnected':
         return deliver(effect);
     }
@@ -208,6 +213,7 @@ export function createUplink(
 
   async function eventOf(delivery: Delivery, heardSteadyMs: number): Promise<SiteEvent | null> {
     if (delivery.kind === 'deliver-disconnected') return { kind: 'disconnected', aliveAgoMs: delivery.aliveAgoMs };
+    if (delivery.kind === 'deliver-unacknowledged') return { kind: 'unacknowledged' };
     if (delivery.kind === 'deliver-refusal') {
       logger.error({ code: delivery.code, why: delivery.message }, 'the aggregator refuses this site');
       return { kind: 'refused', code: delivery.code, message: delivery.message };

@@ -132,6 +132,7 @@ export const HealthCondition = z.object({
   code: z.enum([
     'OUT_OF_CONTACT',
     'REFUSED_BY_AGGREGATOR',
+    'NOT_ACKNOWLEDGED',
     'KEY_WARNING',
     'KEY_RESTRICTED',
     'KEY_DISABLED',
