@@ -14,6 +14,7 @@ const program = createProgram({
   environment: process.env,
   platform: process.platform,
   print: (text) => process.stdout.write(`${text}\n`),
+  warn: (text) => process.stderr.write(`rollcall-site: ${text}\n`),
   done: (exitCode) => {
     process.exitCode = exitCode;
   },

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -150,6 +159,20 @@ describe('enrolment', () => {
     await command(folder, 'report', 'export', '--all', '-o', file);
     const verdict = await runProgram(['verify', file, '--json', '--public-key', after?.publicKey ?? '']);
     expect(JSON.parse(verdict.stdout)).toMatchObject({ ok: true, entries: 2 });
+  });
+
+  test.each([
+    ['http://rollcall.invalid', true],
+    ['http://10.127.0.0.1.invalid', true],
+    ['https://rollcall.invalid', false],
+    ['http://127.0.0.1:9', false],
+    ['http://localhost:9', false],
+    ['http://[::1]:9', false],
+  ])('to %s warns that the token goes in clear: %s', async (server, warns) => {
+    const folder = join(root, 'clear');
+    const { stderr } = await command(folder, 'enrol', '--server', server, '--token', token);
+    expect(stderr.startsWith(`rollcall-site: warning: ${server} is not encrypted: the enrolment token`)).toBe(warns);
+    expect(stderr).not.toContain(token);
   });
 
   test('takes the token from a file or a variable', async () => {
@@ -348,6 +371,26 @@ describe('what a site shows of its months', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('an export replaces the file it is told to and touches nothing else, nor goes through a link', async () => {
+    const folder = mkdtempSync(join(root, 'export-'));
+    const [file, victim, link] = [join(folder, 'x.jsonl'), join(folder, 'victim'), join(folder, 'link')];
+    writeFileSync(file, 'an older export');
+    writeFileSync(victim, 'of somebody else');
+    symlinkSync(victim, `${file}.new`);
+    symlinkSync(victim, link);
+    expect((await ofSeeded('report', 'export', '--all', '-o', file)).exitCode).toBe(0);
+    expect((await runProgram(['verify', file])).exitCode).toBe(0);
+    for (const [path, why] of [
+      [link, 'it is a link'],
+      [folder, 'it is not a plain file'],
+    ] as const) {
+      const refused = await ofSeeded('report', 'export', '--all', '-o', path);
+      expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining(`cannot write ${path}: ${why}`)]);
+    }
+    expect(readFileSync(victim, 'utf8')).toBe('of somebody else');
+    expect(readdirSync(folder).sort()).toEqual(['link', 'victim', 'x.jsonl', 'x.jsonl.new']);
   });
 
   test('a file that cannot be written or read is told', async () => {

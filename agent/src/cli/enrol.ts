@@ -32,7 +32,7 @@ export async function enrolCommand(
   config: SiteConfig,
   options: EnrolOptions,
   environment: Record<string, string | undefined>,
-  print: Print,
+  { print, warn }: { print: Print; warn: Print },
 ): Promise<ExitCode> {
   const { dataFolder } = config;
   const known = isEnrolled(dataFolder) ? readSiteFile(dataFolder) : undefined;
@@ -53,6 +53,10 @@ export async function enrolCommand(
     hostName: hostname() || 'unknown',
     signature: signer.sign(enrolText(unsigned)),
   };
+  if (!isPrivateWay(wishes.server))
+    warn(
+      `warning: ${wishes.server} is not encrypted: the enrolment token goes in clear, and so does all that the service sends there later. Use https:// unless nobody else is on the way.`,
+    );
   const response = await callEnrol(wishes.server, request);
   if (known !== undefined && known.siteId !== response.siteId)
     throw new RollcallError(
@@ -100,6 +104,12 @@ export async function enrolCommand(
     '\nNext: start the service (`rollcall-site run`), then give endpoints the code that `rollcall-site endpoints join-code` shows.',
   );
   return exitCodes.done;
+}
+
+/** Encrypted, or never leaving this machine. */
+function isPrivateWay(server: string): boolean {
+  const { protocol, hostname: host } = new URL(server);
+  return protocol === 'https:' || host === '[::1]' || /^(127(\.\d+){3}|(.*\.)?localhost)$/.test(host);
 }
 
 type Wishes = { server: string; token: string; siteName?: string; timeZone?: string };

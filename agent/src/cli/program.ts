@@ -14,6 +14,8 @@ import { verifyCommand, type VerifyOptions } from './verify.ts';
 
 export type ProgramParts = Surroundings & {
   print: Print;
+  /** Takes what must be seen whatever is done with the output. */
+  warn: Print;
   /** Takes the exit code of the command that ran. */
   done: (exitCode: ExitCode) => void;
 };
@@ -92,7 +94,7 @@ export function createProgram(parts: ProgramParts): Command {
       action(async (config, options: EnrolOptions) => {
         // Loaded here, like the service below: no other command needs what it brings.
         const { enrolCommand } = await import('./enrol.ts');
-        return enrolCommand(config, options, parts.environment, print);
+        return enrolCommand(config, options, parts.environment, parts);
       }),
     );
 

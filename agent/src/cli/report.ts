@@ -1,14 +1,14 @@
 /** `rollcall-site report`: the Deployed Agents Reports of this site, shown, exported, corrected. */
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { base32Text } from '@rollcall/shared/domain/id.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { exportFormat, exportLines } from '@rollcall/shared/ledger/export-file.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import { systemClock } from '@rollcall/shared/node/clock.ts';
-import { nodeDigest } from '@rollcall/shared/node/crypto.ts';
+import { nodeDigest, systemChance } from '@rollcall/shared/node/crypto.ts';
+import { writeFileForOthers } from '../durable-file.ts';
 import { readSiteFile, signerOf } from '../identity.ts';
 import type { SiteReader } from '../ledger/site-store.ts';
 import { readEndpointId } from './endpoints.ts';
@@ -17,6 +17,9 @@ import { OperatorClient } from './operator-client.ts';
 import { counted, localTime, type Print, table } from './print.ts';
 import { describeReport, reportIsSigned } from './report-text.ts';
 import { pickReport, readReportShelf, withSiteReader, withSiteReaderOpen } from './site-disk.ts';
+
+/** Characters of chance in the name of a file that is not whole yet. */
+const freshCharacters = 12;
 
 export function listReports(dataFolder: string, options: { json?: boolean }, print: Print): ExitCode {
   const { siteName, timeZone } = readSiteFile(dataFolder);
@@ -108,7 +111,7 @@ export async function exportReport(
       await pipeline(Readable.from(lines), process.stdout, { end: false });
       return exitCodes.done;
     }
-    await writeWhole(options.output, lines);
+    writeFileForOthers(options.output, lines, base32Text(systemChance(freshCharacters), freshCharacters));
     print(
       `wrote ${counted(last, 'entry', 'entries')} to ${options.output}; anyone can check it with \`rollcall-site verify\``,
     );
@@ -154,22 +157,6 @@ function* entriesUpTo(reader: SiteReader, last: number): Generator<LedgerEntry> 
   for (const entry of reader.entries()) {
     if (entry.seq > last) return;
     yield entry;
-  }
-}
-
-async function writeWhole(path: string, lines: Iterable<string>): Promise<void> {
-  const fresh = `${path}.new`;
-  try {
-    await pipeline(Readable.from(lines), createWriteStream(fresh, { flush: true, mode: 0o644 }));
-    await rename(fresh, path);
-  } catch (cause) {
-    await rm(fresh, { force: true });
-    if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
-    throw new RollcallError('FILE_UNWRITABLE', `cannot write ${path}: ${cause.message}`, {
-      retryable: false,
-      hint: 'name another file with -o',
-      cause,
-    });
   }
 }
 
