@@ -1,6 +1,7 @@
 /** `rollcall close` and `rollcall invoice`: from a month's reports to what the buyers owe, and why. */
 import { ClosePreview, CloseResult, Invoice, InvoiceLine, LineEvidence } from '@rollcall/shared/api/invoice.ts';
 import { formatMinor } from '@rollcall/shared/domain/money.ts';
+import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
@@ -54,11 +55,16 @@ export function addInvoiceCommands(program: Command, io: ProgramIo): void {
     schema: z.object({ withoutMissing: z.boolean().default(false), preview: z.boolean().default(false) }),
     examples: ['close 2026-02 --preview', 'close 2026-02'],
     async run({ client, print, options: { withoutMissing, preview }, args }) {
-      const month = theArgument(args);
-      if (preview)
-        print.rows((await client.get('/api/v1/closes', ClosePreview, { month, withoutMissing })).edges, previewColumns);
-      else
-        print.rows((await client.post('/api/v1/closes', { month, withoutMissing }, CloseResult)).edges, closeColumns);
+      const request = { month: theArgument(args), withoutMissing };
+      if (preview) {
+        const { edges } = await client.get('/api/v1/closes', ClosePreview, request);
+        print.rows(edges, previewColumns);
+        refuseFailed(edges, 'mend the cause, then look again');
+        return;
+      }
+      const { edges } = await client.post('/api/v1/closes', request, CloseResult);
+      print.rows(edges, closeColumns);
+      refuseFailed(edges, 'the others are closed; mend the cause, then close again');
     },
   });
 
@@ -177,6 +183,21 @@ export function addInvoiceCommands(program: Command, io: ProgramIo): void {
       ]);
     },
   });
+}
+
+/** @throws RollcallError for a script that looks at the exit code alone; what was closed has been printed. */
+function refuseFailed(edges: readonly ClosedEdge[], hint: string): void {
+  const failures = edges.flatMap(({ buyerName, failure }) => (failure === null ? [] : [{ buyerName, ...failure }]));
+  if (failures.length === 0) return;
+  const reasons = failures.map(({ buyerName, code, message }) => `\n  ${buyerName}: ${code}: ${message}`).join('');
+  throw new RollcallError(
+    'EDGES_FAILED',
+    `${failures.length} of ${edges.length} buyers could not be closed${reasons}`,
+    {
+      retryable: true,
+      hint,
+    },
+  );
 }
 
 const pathOf = (args: readonly string[]): string => `/api/v1/invoices/${encodeURIComponent(theArgument(args))}`;

@@ -2,13 +2,12 @@
 import { ClosePreview, CloseRequest, CloseResult } from '@rollcall/shared/api/invoice.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
 import { z } from 'zod';
-import { closeMonth, previewClose } from '../jobs/month-close.ts';
-import type { RouteDeps } from './context.ts';
+import { closeMonth, type MonthCloseDeps, previewClose } from '../jobs/month-close.ts';
 import type { Api } from './operation.ts';
 
 const tag = 'closes';
 
-export function closeRoutes(api: Api, deps: RouteDeps): void {
+export function closeRoutes(api: Api, deps: MonthCloseDeps): void {
   api.json(
     {
       method: 'get',
@@ -37,10 +36,10 @@ export function closeRoutes(api: Api, deps: RouteDeps): void {
       tag,
       summary: 'Closes a month for every agreement in which the own organisation sells',
       description:
-        'The first close that has all it needs finalises the invoice; a later one answers changed reports with one credit or debit note. Closing again with nothing changed does nothing.',
+        'The first close that has all it needs finalises the invoice; a later one answers changed reports with one credit or debit note. Closing again with nothing changed does nothing. What goes wrong with one buyer is told as `failed` on its row, and the others are closed.',
       body: CloseRequest,
       answer: CloseResult,
-      refusals: ['MONTH_NOT_OVER', 'CONFLICT'],
+      refusals: ['MONTH_NOT_OVER'],
     },
     async ({ caller, body }) => {
       const closed = await closeMonth(deps, caller.scope, body);

@@ -121,9 +121,11 @@ const ClosedEdge = z.object({
   buyerName: z.string(),
   /**
    * `held`: a draft waits for missing reports. `unchanged`: what was billed still stands. `not-over`: the month still runs
-   * at a site of this buyer; nothing was done.
+   * at a site of this buyer; nothing was done. `failed`: this edge could not be closed and is as it was; the others were.
    */
-  outcome: z.enum(['finalised', 'held', 'unchanged', 'credited', 'debited', 'nothing-to-bill', 'not-over']),
+  outcome: z.enum(['finalised', 'held', 'unchanged', 'credited', 'debited', 'nothing-to-bill', 'not-over', 'failed']),
+  /** Why the outcome is `failed`; null otherwise. `code` is stable. */
+  failure: z.object({ code: z.string(), message: z.string() }).nullable(),
   missingReportPolicy: MissingReportPolicy,
   /** The document that was made, or the invoice that still stands. */
   invoiceId: InvoiceId.nullable(),

@@ -28,6 +28,9 @@ export class BillingWorld {
   readonly store: Store;
   readonly clock = new ManualClock(longAgo);
   readonly chance = random.bytes;
+  /** What was logged as an error. */
+  readonly errors: object[] = [];
+  readonly logger = { error: (what: object): void => void this.errors.push(what) };
 
   constructor(store: Store) {
     this.store = store;
