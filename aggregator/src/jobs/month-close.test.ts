@@ -328,6 +328,23 @@ describe('a report that has not come', () => {
   });
 });
 
+describe('a site whose ledger begins after a month it was billed for', () => {
+  it.each(['hold', 'estimate'] as const)(
+    'leaves that month as it was billed, under %s',
+    async (missingReportPolicy) => {
+      const { vendor, msp } = await soldSite({ missingReportPolicy });
+      const late = await world.site(msp, 'Late', '2026-03-31T21:59:59.000Z', 'Europe/Rome', '2026-03-31T22:00:01.000Z');
+      expect(await close(vendor, missingReportPolicy === 'hold')).toMatchObject([
+        { outcome: 'finalised', missingCount: 1 },
+      ]);
+      late.deploy('2026-04-01T08:00:00.000Z', 'server', 3);
+      await late.send();
+      expect(await close(vendor)).toMatchObject([{ outcome: 'unchanged', failure: null }]);
+      expect(await world.store.billing.billableSites(msp.path, month)).toHaveLength(2);
+    },
+  );
+});
+
 describe('a report corrected after finalising', () => {
   it('is answered by a credit note, and a later one for what comes on top by a debit note', async () => {
     const vendor = await world.vendor();

@@ -4,6 +4,7 @@ import type { Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
 import type { BilledFigure } from '../core/billing/close-plan.ts';
+import { addBilled } from '../core/billing/lines.ts';
 import type { Scope } from '../core/scope.ts';
 import { applyClose } from './close-writer.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
@@ -176,22 +177,11 @@ export function billingStore(engine: Engine): BillingStore {
   /** Adds up the lines of documents per site and kind, in their order: what the last one rests on is what stands. */
   async function figuresOf(documentIds: readonly string[]): Promise<BilledFigure[]> {
     const figures = new Map<string, BilledFigure>();
-    const columns = ['site_id', 'kind', 'quantity', 'net_minor', 'basis', 'revision'] as const;
     for (const id of documentIds) {
-      const lines = await engine.all(
-        db.selectFrom('invoice_lines').select(columns).where('invoice_id', '=', id).orderBy('number'),
+      const rows = await engine.all(
+        db.selectFrom('invoice_lines').selectAll().where('invoice_id', '=', id).orderBy('number'),
       );
-      for (const { site_id, kind, quantity, net_minor, basis, revision } of lines) {
-        const before = figures.get(`${site_id} ${kind}`);
-        figures.set(`${site_id} ${kind}`, {
-          siteId: site_id,
-          kind,
-          quantity: (before?.quantity ?? 0) + quantity,
-          netMinor: (before?.netMinor ?? 0) + net_minor,
-          basis,
-          revision,
-        });
-      }
+      addBilled(figures, rows.map(lineOf));
     }
     return [...figures.values()];
   }

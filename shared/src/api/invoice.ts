@@ -10,8 +10,11 @@ import { MissingReportPolicy } from '../domain/price-agreement.ts';
 export const InvoiceKind = z.enum(['invoice', 'credit-note', 'debit-note']);
 export type InvoiceKind = z.infer<typeof InvoiceKind>;
 
-/** Where a line's quantity came from: the site's signed report, or the aggregator's own count until it arrives. */
-export const LineBasis = z.enum(['report', 'estimate']);
+/**
+ * Where a line's quantity came from: the site's signed report, or the aggregator's own count until it arrives. `withdrawn`:
+ * the site does not belong to the month any more, and what was billed for it is taken back.
+ */
+export const LineBasis = z.enum(['report', 'estimate', 'withdrawn']);
 export type LineBasis = z.infer<typeof LineBasis>;
 
 /**
@@ -33,7 +36,7 @@ export const InvoiceLine = z.object({
   unitPriceMinor: z.int().nonnegative(),
   netMinor: z.int(),
   basis: LineBasis,
-  /** Revision of the report the figure rests on; null for an estimate. */
+  /** Revision of the report the figure rests on; null where it rests on none. */
   revision: z.int().positive().nullable(),
 });
 export type InvoiceLine = z.infer<typeof InvoiceLine>;

@@ -1,6 +1,5 @@
 /** The facts a close is decided from and the plan it becomes; `close.ts` decides, the store applies. */
 import type { Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
-import type { AgentKind } from '@rollcall/shared/domain/agent-kind.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Month } from '@rollcall/shared/domain/month.ts';
 
@@ -19,15 +18,11 @@ export type BillableSite = {
   counted: { server: number; workstation: number };
 };
 
-/** What was billed so far for a site and kind by the finalised invoice and its notes. */
-export type BilledFigure = {
-  siteId: string;
-  kind: AgentKind;
-  quantity: number;
-  netMinor: number;
-  basis: 'report' | 'estimate';
-  revision: number | null;
-};
+/**
+ * What was billed so far for a site and kind by the finalised invoice and its notes: quantity and net added up, all else as
+ * the last line says.
+ */
+export type BilledFigure = Omit<InvoiceLine, 'number' | 'month' | 'unitPriceMinor'>;
 
 export type ClosePlan = {
   sellerId: string;

@@ -329,6 +329,40 @@ describe('a change after finalising', () => {
   });
 });
 
+describe('a billed site that does not belong to the month any more', () => {
+  it('is credited once, by the names it was billed under', () => {
+    const book = new DocumentBook();
+    close(book, { sites: [siteWith(1, { siteName: 'Old name' }), siteWith(2)] });
+    const note = close(book, { sites: [siteWith(2)] });
+    expect(note.outcome).toBe('credited');
+    expect(figures(note)).toEqual([
+      ['Old name', 'server', -2, -1900],
+      ['Old name', 'workstation', -5, -1500],
+    ]);
+    expect(note.plan?.lines).toMatchObject([
+      { basis: 'withdrawn', revision: null, siteId: siteWith(1).siteId, mspName: 'MSP', unitPriceMinor: 950 },
+      { basis: 'withdrawn', revision: null },
+    ]);
+    expect(close(book, { sites: [siteWith(2)] }).outcome).toBe('unchanged');
+  });
+
+  it('changes nothing where it was billed zero', () => {
+    const book = new DocumentBook();
+    close(book, { sites: [siteWith(1, { report: { revision: 1, server: 0, workstation: 0 } }), siteWith(2)] });
+    expect(close(book, { sites: [siteWith(2)] }).outcome).toBe('unchanged');
+  });
+
+  it('is billed again when it comes back, by estimate too', () => {
+    const agreement = agreementWith({ missingReportPolicy: 'estimate' });
+    const book = new DocumentBook();
+    close(book, { agreement });
+    close(book, { agreement, sites: [] });
+    const again = close(book, { agreement, sites: [missing(1, { counted: { server: 1, workstation: 0 } })] });
+    expect(again.outcome).toBe('debited');
+    expect(again.plan?.lines).toMatchObject([{ kind: 'server', quantity: 1, netMinor: 950, basis: 'estimate' }]);
+  });
+});
+
 describe('facts that cannot be', () => {
   const invoiced = () => {
     const book = new DocumentBook();
@@ -342,7 +376,6 @@ describe('facts that cannot be', () => {
       { billed: invoiced(), agreement: agreementWith({ id: idOf('agreement', 2) }) },
       /was made under/,
     ],
-    ['a billed site that is gone', { billed: invoiced(), sites: [siteWith(2)] }, /is not billable any more/],
   ])('%s stop the close', (_name, change, message) => {
     expect(() => planClose(factsWith(change))).toThrow(message);
   });

@@ -9,7 +9,7 @@ import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { BillableSite, BilledFigure, ClosePlan } from './close-plan.ts';
-import { figureKey, invoiceLines, noteLines, rateSites } from './lines.ts';
+import { invoiceLines, noteLines, rateSites, withdrawnSites } from './lines.ts';
 import { documentTotals, dueDay } from './totals.ts';
 
 type Party = { id: string; name: string };
@@ -59,6 +59,8 @@ const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>> = {
  * with one note: a credit note where their net is below zero, else a debit note, also where they cancel out to zero, so that
  * no change is left untold. No change, no document; closing twice is harmless.
  *
+ * A site that was billed and does not belong to the month any more is due nothing, and is credited.
+ *
  * A site billed by estimate is trued up when its report arrives. A report that confirms the estimate changes no figure and
  * makes no note: the line keeps its mark, its evidence shows the report.
  *
@@ -70,13 +72,14 @@ export function planClose(facts: EdgeFacts): CloseDecision {
 
   const { agreement, billed, withoutMissing } = facts;
   assertConsistent(facts);
-  const billedFigures = new Map(billed.figures.map((figure) => [figureKey(figure.siteId, figure.kind), figure]));
-  const billedSites = new Set(billed.figures.map((figure) => figure.siteId));
+  const billedSites = new Set(billed.figures.filter(({ basis }) => basis !== 'withdrawn').map(({ siteId }) => siteId));
   const estimates = agreement.missingReportPolicy === 'estimate' && !withoutMissing;
   const { rated, missing } = rateSites(facts.sites, estimates, (siteId) => billedSites.has(siteId));
 
   if (billed.invoice !== undefined) {
-    const lines = noteLines(rated, billedFigures, agreement, facts.month);
+    const living = new Set(facts.sites.map(({ siteId }) => siteId));
+    const withdrawn = withdrawnSites(billed.figures, (siteId) => living.has(siteId));
+    const lines = noteLines([...rated, ...withdrawn], billed.figures, agreement, facts.month);
     if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, missing };
     const { netMinor } = documentTotals(lines, agreement.taxRatePercent);
     const kind = netMinor < 0 ? 'credit-note' : 'debit-note';
@@ -108,8 +111,8 @@ function stillRunning({ agreement, sites, month, now }: EdgeFacts): Refusal<'MON
 }
 
 /** What the store can only get wrong by a fault of the program; a bill made from it would be wrong without a word. */
-function assertConsistent({ agreement, billed, month, sites }: EdgeFacts): void {
-  const { invoice, figures, documents } = billed;
+function assertConsistent({ agreement, billed, month }: EdgeFacts): void {
+  const { invoice, documents } = billed;
   if ((invoice === undefined) !== (documents === 0)) {
     throw new RangeError(
       `${documents} documents of ${month} under ${agreement.id}, but ${invoice?.id ?? 'no invoice'}`,
@@ -118,10 +121,6 @@ function assertConsistent({ agreement, billed, month, sites }: EdgeFacts): void 
   if (invoice !== undefined && invoice.agreementId !== agreement.id) {
     throw new RangeError(`invoice ${invoice.id} was made under ${invoice.agreementId}, not under ${agreement.id}`);
   }
-  const known = new Set(sites.map((site) => site.siteId));
-  const lost = figures.find((figure) => !known.has(figure.siteId));
-  if (lost !== undefined)
-    throw new RangeError(`site ${lost.siteId} was billed for ${month} and is not billable any more`);
 }
 
 function draft(facts: EdgeFacts, lines: InvoiceLine[], missingReports: number): ClosePlan {

@@ -101,12 +101,13 @@ export class BillingWorld {
     return agreement;
   }
 
-  /** A site of an account of its own, enrolled at `at`. */
+  /** A site of an account of its own, enrolled at `at`; its ledger begins then too, unless by a clock of its own. */
   async site(
     msp: Pick<OrganisationRecord, 'id'>,
     name: string,
     at: Instant,
     timeZone = 'Europe/Rome',
+    ledgerFrom = at,
   ): Promise<LedgerSite> {
     const accountId = makeId('account');
     await this.store.tenancy.createAccount({
@@ -160,9 +161,9 @@ export class BillingWorld {
       newKey: null,
     });
     if (!enrolled.ok) throw new Error(enrolled.message);
-    const site = new LedgerSite(this.store, { siteId, siteName: name, timeZone, enrolledAt: at }, signer);
+    const site = new LedgerSite(this.store, { siteId, siteName: name, timeZone, enrolledAt: ledgerFrom }, signer);
     site.append({
-      at,
+      at: ledgerFrom,
       kind: 'site-enrolled',
       body: {
         siteId,

@@ -307,7 +307,7 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     quantity ${integer} NOT NULL,
     ${amount(integer, 'unit_price_minor')},
     ${amount(integer, 'net_minor')},
-    basis ${text} NOT NULL CHECK (basis IN ('report', 'estimate')),
+    basis ${text} NOT NULL CHECK (basis IN ('report', 'estimate', 'withdrawn')),
     revision ${integer},
     PRIMARY KEY (invoice_id, number),
     CHECK (basis = 'report' OR revision IS NULL)

@@ -92,11 +92,20 @@ export function billingContract(use: () => OpenedStore): void {
       expect(credit).toMatchObject({ kind: 'credit-note', refersToId: invoice.id, refersToNumber: invoice.number });
       const billed = await store.billing.billed(seller.id, buyer.id, '2026-01');
       expect(billed).toMatchObject({ invoice, draftId: undefined, documents: 3 });
-      expect(billed.figures).toEqual([
-        { siteId: 'site_a', kind: 'server', quantity: 3, netMinor: 1500, basis: 'report', revision: 2 },
-        { siteId: 'site_b', kind: 'server', quantity: 2, netMinor: 1000, basis: 'report', revision: 1 },
-        { siteId: 'site_c', kind: 'server', quantity: 1, netMinor: 500, basis: 'report', revision: 2 },
-      ]);
+      const names = {
+        mspId: 'org_of-the-line',
+        mspName: 'MSP 🦊',
+        accountId: 'acc_of-the-line',
+        accountName: 'account',
+      };
+      // Named as on the last document that speaks of them.
+      expect(billed.figures).toEqual(
+        [
+          { siteId: 'site_a', siteName: 'site 1', quantity: 3, netMinor: 1500, basis: 'report', revision: 2 },
+          { siteId: 'site_b', siteName: 'site 2', quantity: 2, netMinor: 1000, basis: 'report', revision: 1 },
+          { siteId: 'site_c', siteName: 'site 1', quantity: 1, netMinor: 500, basis: 'report', revision: 2 },
+        ].map((figure) => ({ ...names, kind: 'server', ...figure })),
+      );
       expect(await store.billing.billed(seller.id, buyer.id, '2026-02')).toEqual({
         invoice: undefined,
         draftId: undefined,

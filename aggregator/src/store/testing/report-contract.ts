@@ -112,16 +112,28 @@ export function reportContract(use: () => OpenedStore): void {
       expect(await store.reports.revisions(scope, site.id, '2026-04')).toEqual([]);
     });
 
-    test('begins with the month of enrolment, and with the ledger’s own first month once it speaks', async () => {
+    test.each([
+      ['as enrolled, where the ledger begins in the same month', '2026-03-31T23:59:59.000Z', '2026-03'],
+      ['with the ledger, where that begins earlier', '2026-02-28T23:59:59.000Z', '2026-02'],
+      [
+        'as enrolled, where the ledger begins later: the month may have been billed',
+        '2026-04-01T00:00:01.000Z',
+        '2026-03',
+      ],
+    ])('begins %s', async (_, at, first) => {
       const { store } = use();
-      const { account, scope } = await addBranch(store);
-      const enrolledAt = '2026-03-31T23:59:59.000Z';
-      const site = await addSite(store, account, { enrolledAt, timeZone: 'UTC' });
+      const { account, scope, distributor } = await addBranch(store);
+      const site = await addSite(store, account, { enrolledAt: '2026-03-31T23:59:59.000Z', timeZone: 'UTC' });
       const months = async () =>
         (await store.reports.reportRows(scope, { siteId: site.id }, now, all)).rows.map(({ month }) => month);
-      expect(await months()).toEqual(['2026-05', '2026-04', '2026-03']);
-      await store.ingest.apply([new LedgerPen(site).plan({ at: '2026-04-01T00:00:01.000Z' })]);
-      expect(await months()).toEqual(['2026-05', '2026-04']);
+      expect((await months()).at(-1)).toBe('2026-03');
+      const pen = new LedgerPen(site);
+      await store.ingest.apply([pen.plan({ at })]);
+      expect((await months()).at(-1)).toBe(first);
+      const billable = await store.billing.billableSites(distributor.path, first);
+      expect(billable.map(({ siteId }) => siteId)).toContain(site.id);
+      await store.ingest.apply([pen.plan({ at: '2026-04-02T00:00:00.000Z' })]);
+      expect((await months()).at(-1)).toBe(first);
     });
 
     test('takes each month in the zone of its site', async () => {

@@ -5,6 +5,7 @@ import { type IdNoun, idFrom } from '@rollcall/shared/domain/id.ts';
 import { SeededRandom } from '@rollcall/shared/testing/seeded-random.ts';
 import type { BillableSite, BilledFigure, ClosePlan } from '../close-plan.ts';
 import type { EdgeFacts } from '../close.ts';
+import { addBilled } from '../lines.ts';
 
 /** The same identifier for the same number, for every noun. */
 export const idOf = (noun: IdNoun, number: number): string => idFrom(noun, new SeededRandom(number).bytes(20));
@@ -75,13 +76,7 @@ export class DocumentBook {
 
   get billed(): EdgeFacts['billed'] {
     const figures = new Map<string, BilledFigure>();
-    for (const line of this.documents.flatMap(({ lines }) => lines)) {
-      const { siteId, kind, basis, revision } = line;
-      const before = figures.get(`${siteId} ${kind}`) ?? { quantity: 0, netMinor: 0 };
-      const quantity = before.quantity + line.quantity;
-      const netMinor = before.netMinor + line.netMinor;
-      figures.set(`${siteId} ${kind}`, { siteId, kind, basis, revision, quantity, netMinor });
-    }
+    for (const { lines } of this.documents) addBilled(figures, lines);
     return {
       invoice: this.documents[0]?.document,
       draftId: this.#draftId,
