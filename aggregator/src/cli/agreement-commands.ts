@@ -1,6 +1,7 @@
 /** `rollcall agreement`: prices between the own organisation and the buyers right below it. */
 import { Agreement } from '@rollcall/shared/api/agreement.ts';
-import { Currency, formatMinor } from '@rollcall/shared/domain/money.ts';
+import { Currency } from '@rollcall/shared/domain/currency.ts';
+import { formatMinor } from '@rollcall/shared/domain/money.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { addAdminCommand, Limit, limitOption, type ProgramIo, WholeNumber } from './admin-command.ts';

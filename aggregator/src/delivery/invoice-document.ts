@@ -1,7 +1,8 @@
 /** What the files of an invoice are made from, and the words and amounts they share. The files themselves: `invoice-pdf.ts`, `invoice-csv.ts`. */
 import type { Invoice, InvoiceKind, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
 import type { Organisation } from '@rollcall/shared/api/organisation.ts';
-import { type Currency, formatMinor, minorUnitExponent } from '@rollcall/shared/domain/money.ts';
+import { type Currency, minorUnitExponent } from '@rollcall/shared/domain/currency.ts';
+import { formatMinor } from '@rollcall/shared/domain/money.ts';
 import { dayOf } from '@rollcall/shared/domain/month.ts';
 import type { TimeZone } from '@rollcall/shared/domain/time-zone.ts';
 

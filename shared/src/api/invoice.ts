@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { AgentKind } from '../domain/agent-kind.ts';
 import { AccountId, AgreementId, InvoiceId, OrganisationId, SiteId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
-import { Currency, Decimal } from '../domain/money.ts';
+import { Currency } from '../domain/currency.ts';
+import { Decimal } from '../domain/money.ts';
 import { Month } from '../domain/month.ts';
 import { MissingReportPolicy } from '../domain/price-agreement.ts';
 

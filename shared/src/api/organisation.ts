@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { OrganisationId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
-import { Currency } from '../domain/money.ts';
+import { Currency } from '../domain/currency.ts';
 import { Name } from '../domain/name.ts';
 import { OrganisationKind } from '../domain/organisation.ts';
 

@@ -1,6 +1,7 @@
 /** Price agreements: programme, prices, currency and terms between a seller and a buyer (domain text, sections 1 and 7). */
 import { z } from 'zod';
-import { Currency, Decimal, MoneyMinor } from './money.ts';
+import { Currency } from './currency.ts';
+import { Decimal, MoneyMinor } from './money.ts';
 import { Month } from './month.ts';
 import { TimeZone } from './time-zone.ts';
 
