@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
 import { outOption, writeOut } from './file-output.ts';
+import { printEvidence } from './line-evidence-text.ts';
 import type { Column } from './printer.ts';
 
 type ClosedEdge = CloseResult['edges'][number];
@@ -15,12 +16,14 @@ const closeColumns: readonly Column<ClosedEdge>[] = [
   ['OUTCOME', (row) => row.outcome],
   ['NUMBER', (row) => row.number],
   ['MISSING REPORTS', (row) => row.missingCount],
+  ['DIFFERING', (row) => row.differingCount],
   ['INVOICE', (row) => row.invoiceId],
 ];
 const previewColumns: readonly Column<ClosePreview['edges'][number]>[] = [
   ...closeColumns.slice(0, 2),
   ['NET', (row) => (row.netMinor === null ? null : `${formatMinor(row.netMinor, row.currency)} ${row.currency}`)],
   ['MISSING REPORTS', (row) => row.missingCount],
+  ['DIFFERING', (row) => row.differingCount],
 ];
 
 const columns: readonly Column<Invoice>[] = [
@@ -143,44 +146,14 @@ export function addInvoiceCommands(program: Command, io: ProgramIo): void {
   }
   addAdminCommand(invoice, io, {
     name: 'evidence <invoice> <line>',
-    summary: 'why a line says what it says: who stood deployed at the peak, and since when',
+    summary: 'why a line says what it says: who stood deployed at the peak, since when, and what was billed before',
     schema: z.object({}),
     async run({ client, print, args }) {
       const evidence = await client.get(
         `${pathOf(args)}/lines/${encodeURIComponent(theArgument(args, 1))}/evidence`,
         LineEvidence,
       );
-      if (print.json) {
-        print.one(evidence, []);
-        return;
-      }
-      print.one(evidence, [
-        ['SITE', ({ line }) => line.siteName],
-        ['KIND', ({ line }) => line.kind],
-        ['MONTH', ({ line }) => line.month],
-        ['PEAK', ({ peak }) => peak],
-        ['AT', ({ peakAt }) => peakAt],
-        [
-          'BASIS',
-          ({ line, report }) =>
-            report === null ? line.basis : `signed report, revision ${report.revision}, ledger entry ${report.seq}`,
-        ],
-        [
-          'DIFFERENCE',
-          ({ difference }) =>
-            difference === null
-              ? 'none: report and ledger name the same endpoints'
-              : `${difference.onlyReported.length} only reported, ${difference.onlyHeld.length} only in the ledger`,
-        ],
-      ]);
-      print.rows(evidence.endpoints, [
-        ['ENDPOINT', (row) => row.endpointId],
-        ['HOST', (row) => row.hostName],
-        ['MACHINE', (row) => row.machineId],
-        ['DEPLOYED', (row) => row.deployedAt],
-        ['REMOVED', (row) => row.removedAt],
-        ['LEDGER ENTRY', (row) => row.deployedSeq],
-      ]);
+      printEvidence(print, evidence);
     },
   });
 }

@@ -24,6 +24,7 @@ const linesOf = (msps: number) =>
         counts: { server: 1, workstation: 2 },
         basis: index === 0 ? ('estimate' as const) : ('report' as const),
         revision: null,
+        countedUpTo: index === 0 ? 9 : null,
       };
     }),
     agreementWith(),

@@ -178,6 +178,7 @@ function tell(edge: Edge, decision: CloseDecision, document: Invoice | undefined
     number: document?.number ?? null,
     missingCount: missing.length,
     missingSites: missing.slice(0, missingSitesMax).map(({ siteId, siteName }) => ({ siteId, siteName })),
+    differingCount: decision.ok ? decision.differing.length : 0,
   };
   return { told, running: decision.ok ? null : decision };
 }
@@ -195,4 +196,5 @@ const untouched = ({ agreement, buyer }: Edge): Omit<ClosedEdge, 'outcome'> => (
   number: null,
   missingCount: 0,
   missingSites: [],
+  differingCount: 0,
 });

@@ -112,7 +112,9 @@ export function billingStore(engine: Engine): BillingStore {
         mspName: row.msp_name,
         timeZone: row.time_zone,
         report: reportedOf(row),
+        differing: row.agreeing === 0,
         counted: countsOf(row, month),
+        countedUpTo: row.head_seq ?? 0,
       }));
     },
 
@@ -171,6 +173,29 @@ export function billingStore(engine: Engine): BillingStore {
         db.selectFrom('invoice_lines').selectAll().where('invoice_id', '=', invoiceId).where('number', '=', number),
       );
       return row && lineOf(row);
+    },
+
+    async billedBefore(invoiceId, siteId, kind) {
+      const rows = await engine.all(
+        db
+          .selectFrom('invoices as note')
+          .innerJoin('invoices as earlier', (join) =>
+            join
+              .onRef('earlier.seller_id', '=', 'note.seller_id')
+              .onRef('earlier.buyer_id', '=', 'note.buyer_id')
+              .onRef('earlier.month', '=', 'note.month')
+              .onRef('earlier.position', '<', 'note.position'),
+          )
+          .innerJoin('invoice_lines', 'invoice_lines.invoice_id', 'earlier.id')
+          .selectAll('invoice_lines')
+          .where('note.id', '=', invoiceId)
+          .where('invoice_lines.site_id', '=', siteId)
+          .where('invoice_lines.kind', '=', kind)
+          .orderBy('earlier.position'),
+      );
+      const figures = new Map<string, BilledFigure>();
+      addBilled(figures, rows.map(lineOf));
+      return figures.values().next().value;
     },
   };
 
@@ -258,4 +283,5 @@ const lineOf = (row: InvoiceLineRow): InvoiceLine => ({
   netMinor: row.net_minor,
   basis: row.basis,
   revision: row.revision,
+  countedUpTo: row.counted_up_to,
 });

@@ -186,4 +186,5 @@ const lineRow = (invoiceId: string, line: ClosePlan['lines'][number]): InvoiceLi
   net_minor: line.netMinor,
   basis: line.basis,
   revision: line.revision,
+  counted_up_to: line.countedUpTo,
 });

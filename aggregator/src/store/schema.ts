@@ -256,6 +256,7 @@ export type InvoiceLineRow = {
   net_minor: number;
   basis: LineBasis;
   revision: number | null;
+  counted_up_to: number | null;
 };
 
 /** One row an edge and month that was ever closed; its update is the lock of a close. */

@@ -13,6 +13,7 @@ import type { Page, PageQuery } from '@rollcall/shared/api/page.ts';
 import type { ReportRow, ReportStatus } from '@rollcall/shared/api/report.ts';
 import type { Deployment, Finding, Site, SiteChange } from '@rollcall/shared/api/site.ts';
 import type { ApiToken, EnrolmentToken } from '@rollcall/shared/api/token.ts';
+import type { AgentKind } from '@rollcall/shared/domain/agent-kind.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Month } from '@rollcall/shared/domain/month.ts';
 import type { Outcome } from '@rollcall/shared/domain/problem.ts';
@@ -202,13 +203,19 @@ export type ReportStore = {
   ): Promise<Page<ReportRow>>;
   /** Every revision of a site's month, oldest first; empty where none came, undefined where the site is foreign. */
   revisions(scope: Scope, siteId: string, month: Month): Promise<ReportRevision[] | undefined>;
-  /** Intervals that touch `[from, to)` at a site, whoever asks: evidence is authorised by its invoice. */
+  /**
+   * Intervals that touch `[from, to)` at a site, whoever asks: evidence is authorised by its invoice. With `upToSeq`, as they
+   * stood after that entry of the ledger; else as they stand now.
+   */
   intervals(
     siteId: string,
     from: Instant,
     to: Instant,
     limit: number,
+    upToSeq?: number | null,
   ): Promise<(Deployment & { deployedSeq: number })[]>;
+  /** The own count of a site's month, as far as the ledger is held, whoever asks. `at` is null where the peak is zero. */
+  ownCount(siteId: string, month: Month): Promise<Record<AgentKind, { peak: number; at: Instant | null }>>;
 };
 
 export type BillingStore = {
@@ -247,6 +254,8 @@ export type BillingStore = {
   invoice(scope: Scope, id: string): Promise<Invoice | undefined>;
   lines(invoiceId: string, page: PageQuery): Promise<Page<InvoiceLine>>;
   line(invoiceId: string, number: number): Promise<InvoiceLine | undefined>;
+  /** What the documents before this one billed for a site and kind; undefined where none did. */
+  billedBefore(invoiceId: string, siteId: string, kind: AgentKind): Promise<BilledFigure | undefined>;
 };
 
 /** The aggregator's own signing key, made once at first start. */

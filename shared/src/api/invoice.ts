@@ -39,6 +39,8 @@ export const InvoiceLine = z.object({
   basis: LineBasis,
   /** Revision of the report the figure rests on; null where it rests on none. */
   revision: z.int().positive().nullable(),
+  /** For an estimate, the entry of the site's ledger up to which it was counted; null for other figures. */
+  countedUpTo: z.int().nonnegative().nullable(),
 });
 export type InvoiceLine = z.infer<typeof InvoiceLine>;
 
@@ -75,27 +77,35 @@ export type Invoice = z.infer<typeof Invoice>;
 export const InvoiceDetail = Invoice.extend({ lines: z.array(InvoiceLine) });
 export type InvoiceDetail = z.infer<typeof InvoiceDetail>;
 
-/** Why a line says what it says: who stood deployed at the peak, and since when. */
+/** Who stood deployed, ascending by identifier, and since when. */
+const StandingEndpoint = z.object({
+  endpointId: z.string(),
+  hostName: z.string(),
+  machineId: z.string(),
+  deployedAt: Instant,
+  removedAt: Instant.nullable(),
+  /** Number of the ledger entry that deployed it. */
+  deployedSeq: z.int().positive(),
+});
+
+const Peak = z.int().nonnegative();
+
+/**
+ * Why a line says what it says. `peak` is the figure that the line bills up to; on a note, the line's quantity is what it
+ * changes from `before`.
+ */
 export const LineEvidence = z.object({
   line: InvoiceLine,
   period: z.object({ start: Instant, end: Instant }),
   /** Instant of the peak; null when it is zero. */
   peakAt: Instant.nullable(),
-  peak: z.int().nonnegative(),
-  endpoints: z.array(
-    z.object({
-      endpointId: z.string(),
-      hostName: z.string(),
-      machineId: z.string(),
-      deployedAt: Instant,
-      removedAt: Instant.nullable(),
-      /** Number of the ledger entry that deployed it. */
-      deployedSeq: z.int().positive(),
-    }),
-  ),
-  /** Where the report's witness and the ledger held here do not name the same endpoints; null where they agree. */
+  peak: Peak,
+  endpoints: z.array(StandingEndpoint),
+  /** Where the report's witness and the ledger held here do not name the same endpoints; null where they agree or no report is billed. */
   difference: z.object({ onlyReported: z.array(z.string()), onlyHeld: z.array(z.string()) }).nullable(),
-  /** The signed entry the figure rests on; null for an estimate. */
+  /** The aggregator's own count of the whole month, as far as the ledger is held now; nothing is excluded from it. */
+  counted: z.object({ peak: Peak, at: Instant.nullable() }),
+  /** The signed entry the figure rests on. For a figure that rests on none: the latest that came, or null while none did. */
   report: z
     .object({
       seq: z.int().positive(),
@@ -103,7 +113,17 @@ export const LineEvidence = z.object({
       revision: z.int().positive(),
       signature: z.string(),
       publicKey: z.string(),
+      peak: Peak,
+      at: Instant.nullable(),
+      /** Whether a recount of the ledger held here came to the same report. */
+      agreeing: z.boolean(),
+      /** Endpoints that a correction took out of the month, and why. */
+      exclusions: z.array(z.object({ endpointId: z.string(), reason: z.string() })),
     })
+    .nullable(),
+  /** What was billed before this note; null on an invoice, and where the note is the first to bill the site. */
+  before: InvoiceLine.pick({ quantity: true, basis: true, revision: true, countedUpTo: true })
+    .extend({ endpoints: z.array(StandingEndpoint) })
     .nullable(),
 });
 export type LineEvidence = z.infer<typeof LineEvidence>;
@@ -136,6 +156,8 @@ const ClosedEdge = z.object({
   number: z.string().nullable(),
   missingCount: z.int().nonnegative(),
   missingSites: z.array(z.object({ siteId: SiteId, siteName: z.string() })).max(missingSitesMax),
+  /** Sites whose report is not what was counted here; the report is billed all the same. */
+  differingCount: z.int().nonnegative(),
 });
 
 export const CloseResult = z.object({ month: Month, edges: z.array(ClosedEdge) });

@@ -14,8 +14,12 @@ export type BillableSite = {
   timeZone: string;
   /** Latest revision of the report; null where none came. */
   report: { revision: number; server: number; workstation: number } | null;
+  /** Whether that report is not what was counted here; false without one. */
+  differing: boolean;
   /** The aggregator's own count; a month without entries carries the counts that stood before it. */
   counted: { server: number; workstation: number };
+  /** The entry of the site's ledger up to which it was counted; 0 before the first. */
+  countedUpTo: number;
 };
 
 /**

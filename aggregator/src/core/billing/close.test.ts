@@ -88,6 +88,7 @@ describe('the first close of a month', () => {
       outcome: 'nothing-to-bill',
       plan: null,
       missing: [],
+      differing: [],
     });
   });
 });
@@ -198,11 +199,11 @@ describe('missing reports under estimate', () => {
     const first = close(book, { agreement, sites: [siteWith(1), estimated] });
     expect(first.outcome).toBe('finalised');
     expect(first.plan?.document).toMatchObject({ netMinor: 7450, missingReports: 1 });
-    expect(first.plan?.lines.map(({ basis, revision }) => [basis, revision])).toEqual([
-      ['report', 1],
-      ['report', 1],
-      ['estimate', null],
-      ['estimate', null],
+    expect(first.plan?.lines.map(({ basis, revision, countedUpTo }) => [basis, revision, countedUpTo])).toEqual([
+      ['report', 1, null],
+      ['report', 1, null],
+      ['estimate', null, 9],
+      ['estimate', null, 9],
     ]);
 
     const note = close(book, {
@@ -242,6 +243,19 @@ describe('missing reports under estimate', () => {
   it('are left out on demand, as under hold', () => {
     const { plan } = close(new DocumentBook(), { agreement, sites: [siteWith(1), estimated], withoutMissing: true });
     expect(plan?.lines.map(({ siteName }) => siteName)).toEqual(['Site 1', 'Site 1']);
+  });
+});
+
+describe('a report that is not what was counted here', () => {
+  it('is billed, and told, whatever the outcome', () => {
+    const book = new DocumentBook();
+    const sites = [siteWith(1), siteWith(2, { differing: true, counted: { server: 9, workstation: 9 } })];
+    for (const outcome of ['finalised', 'unchanged']) {
+      const decision = close(book, { sites });
+      expect(decision.outcome).toBe(outcome);
+      expect(decision.differing.map(({ siteName }) => siteName)).toEqual(['Site 2']);
+    }
+    expect(book.documents[0]?.document.netMinor).toBe(6800);
   });
 });
 

@@ -37,14 +37,20 @@ export type EdgeFacts = {
 
 type EdgeOutcome = CloseResult['edges'][number]['outcome'];
 
+/** What is told of the sites of an edge, whatever comes of them. */
+type Standing = {
+  missing: BillableSite[];
+  /** Sites whose report is not what was counted here. */
+  differing: BillableSite[];
+};
+
 export type CloseDecision =
-  | {
+  | ({
       ok: true;
       outcome: Extract<EdgeOutcome, 'held' | 'finalised' | 'credited' | 'debited'>;
       plan: ClosePlan;
-      missing: BillableSite[];
-    }
-  | { ok: true; outcome: Extract<EdgeOutcome, 'unchanged' | 'nothing-to-bill'>; plan: null; missing: BillableSite[] }
+    } & Standing)
+  | ({ ok: true; outcome: Extract<EdgeOutcome, 'unchanged' | 'nothing-to-bill'>; plan: null } & Standing)
   | Refusal<'MONTH_NOT_OVER'>;
 
 const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>> = {
@@ -75,24 +81,25 @@ export function planClose(facts: EdgeFacts): CloseDecision {
   const billedSites = new Set(billed.figures.filter(({ basis }) => basis !== 'withdrawn').map(({ siteId }) => siteId));
   const estimates = agreement.missingReportPolicy === 'estimate' && !withoutMissing;
   const { rated, missing } = rateSites(facts.sites, estimates, (siteId) => billedSites.has(siteId));
+  const standing = { missing, differing: facts.sites.filter(({ differing }) => differing) };
 
   if (billed.invoice !== undefined) {
     const living = new Set(facts.sites.map(({ siteId }) => siteId));
     const withdrawn = withdrawnSites(billed.figures, (siteId) => living.has(siteId));
     const lines = noteLines([...rated, ...withdrawn], billed.figures, agreement, facts.month);
-    if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, missing };
+    if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, ...standing };
     const { netMinor } = documentTotals(lines, agreement.taxRatePercent);
     const kind = netMinor < 0 ? 'credit-note' : 'debit-note';
     const plan = finalised(facts, kind, lines, missing.length);
-    return { ok: true, outcome: kind === 'credit-note' ? 'credited' : 'debited', plan, missing };
+    return { ok: true, outcome: kind === 'credit-note' ? 'credited' : 'debited', plan, ...standing };
   }
 
   const waits = missing.length > 0 && agreement.missingReportPolicy === 'hold' && !withoutMissing;
-  if (!waits && rated.length === 0) return { ok: true, outcome: 'nothing-to-bill', plan: null, missing };
+  if (!waits && rated.length === 0) return { ok: true, outcome: 'nothing-to-bill', plan: null, ...standing };
   const lines = invoiceLines(rated, agreement, facts.month);
   return waits
-    ? { ok: true, outcome: 'held', plan: draft(facts, lines, missing.length), missing }
-    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, missing.length), missing };
+    ? { ok: true, outcome: 'held', plan: draft(facts, lines, missing.length), ...standing }
+    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, missing.length), ...standing };
 }
 
 /** The refusal where the month still runs in a zone that matters; it names the one that ends last. */

@@ -18,9 +18,7 @@ type SiteNames = Pick<InvoiceLine, 'mspId' | 'mspName' | 'accountId' | 'accountN
 export type RatedSite = {
   site: SiteNames;
   counts: Record<AgentKind, number>;
-  basis: InvoiceLine['basis'];
-  revision: number | null;
-};
+} & Pick<InvoiceLine, 'basis' | 'revision' | 'countedUpTo'>;
 
 /**
  * How the sites of an edge stand. `rated`: they have figures, from their report or, under `estimate`, from the
@@ -47,12 +45,19 @@ export function rateSites(
         counts: { server: report.server, workstation: report.workstation },
         basis: 'report',
         revision: report.revision,
+        countedUpTo: null,
       });
       continue;
     }
     missing.push(site);
     if (estimates && !wasBilled(site.siteId))
-      rated.push({ site, counts: site.counted, basis: 'estimate', revision: null });
+      rated.push({
+        site,
+        counts: site.counted,
+        basis: 'estimate',
+        revision: null,
+        countedUpTo: site.countedUpTo,
+      });
   }
   return { rated, missing };
 }
@@ -79,6 +84,7 @@ export function withdrawnSites(
       counts: { server: 0, workstation: 0 },
       basis: 'withdrawn',
       revision: null,
+      countedUpTo: null,
     });
   }
   return [...gone.values()];
@@ -127,7 +133,7 @@ const figureKey = (siteId: string, kind: AgentKind): string => `${siteId} ${kind
 type UnnumberedLine = Omit<InvoiceLine, 'number'>;
 
 function lineOf(
-  { site, counts, basis, revision }: RatedSite,
+  { site, counts, basis, revision, countedUpTo }: RatedSite,
   kind: AgentKind,
   terms: Terms,
   month: Month,
@@ -147,6 +153,7 @@ function lineOf(
     netMinor: multiplyMinor(counts[kind], price),
     basis,
     revision,
+    countedUpTo,
   };
 }
 

@@ -5,6 +5,7 @@ import { type IdNoun, idFrom } from '@rollcall/shared/domain/id.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Month, monthOf, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { defaultSiteSettings } from '@rollcall/shared/domain/site-settings.ts';
+import { canonicalJson } from '@rollcall/shared/ledger/canonical-json.ts';
 import { chainDrafts, emptyHead, type Head } from '@rollcall/shared/ledger/chain.ts';
 import type { EntryDraft, KnownEntry } from '@rollcall/shared/ledger/entry.ts';
 import { IntervalBook } from '@rollcall/shared/ledger/intervals.ts';
@@ -236,11 +237,12 @@ export class LedgerSite {
     this.append({ at, kind: 'agent-removed', body: { endpointId, agentKind, reason: 'uninstalled' } });
   }
 
-  seal(month: Month): DeployedAgentsReport {
+  /** `peaks`: what it says and signs instead of what happened. */
+  seal(month: Month, peaks?: DeployedAgentsReport['peaks']): DeployedAgentsReport {
     const { start, end } = monthPeriod(month, this.#facts.timeZone);
     const { enrolledAt, timeZone } = this.#facts;
     const period = { start: monthOf(enrolledAt, timeZone) === month ? enrolledAt : start, end };
-    return this.#report('month-sealed', month, end, period, 1, [], end);
+    return this.#report('month-sealed', month, end, period, 1, [], end, peaks);
   }
 
   /** A correction takes endpoints out of a month that was sealed. */
@@ -289,6 +291,10 @@ export class LedgerSite {
     return report === undefined || !('revision' in body) ? null : { ...report, revision: body.revision - 1 };
   }
 
+  #signed({ signature: _, ...content }: DeployedAgentsReport): DeployedAgentsReport {
+    return { ...content, signature: this.#signer.sign(`rollcall.report.v1\n${canonicalJson(content)}`) };
+  }
+
   #report(
     kind: 'month-sealed' | 'report-corrected',
     month: Month,
@@ -297,6 +303,7 @@ export class LedgerSite {
     revision: number,
     exclusions: Exclusion[],
     sealedAt: Instant,
+    peaks?: DeployedAgentsReport['peaks'],
   ): DeployedAgentsReport {
     const { siteId, siteName, timeZone } = this.#facts;
     const upTo = { seq: this.#head.seq, hash: this.#head.hash };
@@ -312,7 +319,8 @@ export class LedgerSite {
       exclusions,
       sealedAt,
     };
-    const report = sealReport(facts, this.#book.all(), nodeDigest, this.#signer);
+    const honest = sealReport(facts, this.#book.all(), nodeDigest, this.#signer);
+    const report = peaks === undefined ? honest : this.#signed({ ...honest, peaks });
     this.reports.set(month, report);
     this.append({ at, kind, body: report });
     return report;

@@ -309,8 +309,10 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     ${amount(integer, 'net_minor')},
     basis ${text} NOT NULL CHECK (basis IN ('report', 'estimate', 'withdrawn')),
     revision ${integer},
+    counted_up_to ${integer} CHECK (counted_up_to >= 0),
     PRIMARY KEY (invoice_id, number),
-    CHECK (basis = 'report' OR revision IS NULL)
+    CHECK (basis = 'report' OR revision IS NULL),
+    CHECK ((basis = 'estimate') = (counted_up_to IS NOT NULL))
   ) ${tableEnd}`,
 ];
 

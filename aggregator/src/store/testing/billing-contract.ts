@@ -104,7 +104,7 @@ export function billingContract(use: () => OpenedStore): void {
           { siteId: 'site_a', siteName: 'site 1', quantity: 3, netMinor: 1500, basis: 'report', revision: 2 },
           { siteId: 'site_b', siteName: 'site 2', quantity: 2, netMinor: 1000, basis: 'report', revision: 1 },
           { siteId: 'site_c', siteName: 'site 1', quantity: 1, netMinor: 500, basis: 'report', revision: 2 },
-        ].map((figure) => ({ ...names, kind: 'server', ...figure })),
+        ].map((figure) => ({ ...names, kind: 'server', countedUpTo: null, ...figure })),
       );
       expect(await store.billing.billed(seller.id, buyer.id, '2026-02')).toEqual({
         invoice: undefined,
@@ -112,6 +112,45 @@ export function billingContract(use: () => OpenedStore): void {
         figures: [],
         documents: 0,
       });
+    });
+
+    test('tell what was billed before a note, site by site and kind by kind', async () => {
+      const the = await edge();
+      const { store } = the;
+      const billedBefore = (...of: Parameters<typeof store.billing.billedBefore>) => store.billing.billedBefore(...of);
+      const first = must(await store.billing.applyClose(closePlan(the, { site_a: 5, site_b: 2 }))).invoice;
+      const credit = must(await store.billing.applyClose(notePlan(the, first, { site_a: -2 }, 1))).invoice;
+      const debit = must(await store.billing.applyClose(notePlan(the, first, { site_a: 4, site_c: 1 }, 2))).invoice;
+      must(await store.billing.applyClose(closePlan(the, { site_a: 9 }, { month: '2026-02' })));
+      expect(await billedBefore(first.id, 'site_a', 'server')).toBeUndefined();
+      expect(await billedBefore(credit.id, 'site_a', 'server')).toMatchObject({
+        quantity: 5,
+        netMinor: 2500,
+        revision: 1,
+      });
+      expect(await billedBefore(debit.id, 'site_a', 'server')).toMatchObject({
+        quantity: 3,
+        netMinor: 1500,
+        revision: 2,
+      });
+      expect(await billedBefore(debit.id, 'site_b', 'server')).toMatchObject({ quantity: 2, netMinor: 1000 });
+      expect(await billedBefore(debit.id, 'site_c', 'server')).toBeUndefined();
+      expect(await billedBefore(debit.id, 'site_a', 'workstation')).toBeUndefined();
+    });
+
+    test.each(['estimate', 'withdrawn'] as const)('keep what a line of the basis %s rests on', async (basis) => {
+      const the = await edge();
+      const plan = closePlan(the, { site_a: 3 });
+      const lines = plan.lines.map((line) => ({
+        ...line,
+        basis,
+        revision: null,
+        countedUpTo: basis === 'estimate' ? 4711 : null,
+      }));
+      const { invoice } = must(await the.store.billing.applyClose({ ...plan, lines }));
+      expect(await the.store.billing.line(invoice.id, 1)).toEqual(lines[0]);
+      const { figures } = await the.store.billing.billed(the.seller.id, the.buyer.id, '2026-01');
+      expect(figures).toMatchObject([{ basis, countedUpTo: lines[0]?.countedUpTo }]);
     });
 
     test('are numbered without a gap, by seller, series and year of finalising', async () => {
@@ -269,7 +308,7 @@ export function billingContract(use: () => OpenedStore): void {
       ).invoice;
       const ofFinal = `WHERE invoice_id = '${final.id}'`;
       const lineColumns =
-        'msp_id, msp_name, account_id, account_name, site_id, site_name, month, kind, quantity, unit_price_minor, net_minor, basis, revision';
+        'msp_id, msp_name, account_id, account_name, site_id, site_name, month, kind, quantity, unit_price_minor, net_minor, basis, revision, counted_up_to';
       const refused = [
         `UPDATE invoices SET net_minor = 0 WHERE id = '${final.id}'`,
         `UPDATE invoices SET state = 'draft', number = NULL, position = NULL, finalised_at = NULL WHERE id = '${final.id}'`,

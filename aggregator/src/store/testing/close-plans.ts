@@ -94,4 +94,5 @@ const line = (siteId: string, month: string, number: number, quantity: number): 
   netMinor: quantity * 500,
   basis: 'report',
   revision: 1,
+  countedUpTo: null,
 });

@@ -227,6 +227,27 @@ export function reportContract(use: () => OpenedStore): void {
     });
   });
 
+  describe('the own count of a month', () => {
+    test.each([
+      ['before the ledger begins', '2025-12', { peak: 0, at: null }],
+      ['as it was counted', '2026-01', { peak: 4, at: '2026-01-01T00:00:00.000Z' }],
+      ['also where the report differs', '2026-02', { peak: 3, at: '2026-02-01T00:00:00.000Z' }],
+      ['carried on from the last entry', '2026-04', { peak: 2, at: '2026-04-01T00:00:00.000Z' }],
+    ])('is told %s', async (_, month, server) => {
+      const { store, site } = await silentSite();
+      const counted = await store.reports.ownCount(site.id, month);
+      expect(counted.server).toEqual(server);
+      expect(counted.workstation).toMatchObject(month === '2026-01' ? { peak: 1 } : { peak: 0, at: null });
+    });
+
+    test('is zero where no entry ever came', async () => {
+      const { store } = use();
+      const { site } = await addBranch(store);
+      const nobody = { peak: 0, at: null };
+      expect(await store.reports.ownCount(site.id, '2026-01')).toEqual({ server: nobody, workstation: nobody });
+    });
+  });
+
   describe('billable sites', () => {
     test('are those that lived in the month, with report, own count and names', async () => {
       const { store, msp, account, site, distributor } = await silentSite();
@@ -238,17 +259,18 @@ export function reportContract(use: () => OpenedStore): void {
         mspId: msp.id,
         mspName: msp.name,
         timeZone: 'UTC',
+        countedUpTo: 3,
       };
       const of = (month: string) => store.billing.billableSites(distributor.path, month);
       expect(await of('2025-12')).toEqual([]);
       expect(await of('2026-01')).toEqual([
-        { ...names, report: { revision: 1, ...figures(4, 1) }, counted: figures(4, 1) },
+        { ...names, report: { revision: 1, ...figures(4, 1) }, differing: false, counted: figures(4, 1) },
       ]);
       expect(await of('2026-02')).toEqual([
-        { ...names, report: { revision: 1, ...figures(5, 0) }, counted: figures(3, 0) },
+        { ...names, report: { revision: 1, ...figures(5, 0) }, differing: true, counted: figures(3, 0) },
       ]);
-      expect(await of('2026-03')).toEqual([{ ...names, report: null, counted: figures(6, 0) }]);
-      expect(await of('2026-04')).toEqual([{ ...names, report: null, counted: figures(2, 0) }]);
+      expect(await of('2026-03')).toEqual([{ ...names, report: null, differing: false, counted: figures(6, 0) }]);
+      expect(await of('2026-04')).toEqual([{ ...names, report: null, differing: false, counted: figures(2, 0) }]);
       expect(await store.billing.billableSites(msp.path, '2026-04')).toEqual(await of('2026-04'));
     });
 

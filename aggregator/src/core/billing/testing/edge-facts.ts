@@ -37,7 +37,9 @@ export const siteWith = (number: number, change: Partial<BillableSite> = {}): Bi
   mspName: 'MSP',
   timeZone: 'Europe/Rome',
   report: { revision: 1, server: 2, workstation: 5 },
+  differing: false,
   counted: { server: 2, workstation: 5 },
+  countedUpTo: 9,
   ...change,
 });
 
