@@ -5,7 +5,7 @@ import { InvoiceId, OrganisationId } from '@rollcall/shared/domain/id.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
-import type { Scope } from '../core/scope.ts';
+import { invoiceBody } from '../delivery/invoice-body.ts';
 import { invoiceCsv } from '../delivery/invoice-csv.ts';
 import { documentFileName } from '../delivery/invoice-document.ts';
 import { invoicePdf } from '../delivery/invoice-pdf.ts';
@@ -140,29 +140,16 @@ export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): vo
     async ({ caller, params }) => {
       const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
       if (invoice === undefined) return noSuchInvoice;
-      const scope = sellersScope(caller.scope, invoice.sellerId);
-      const [seller, buyer, agreement] = await Promise.all([
-        store.tenancy.organisation(scope, invoice.sellerId),
-        store.tenancy.organisation(scope, invoice.buyerId),
-        store.billing.agreement(caller.scope, invoice.agreementId),
-      ]);
-      if (seller === undefined || buyer === undefined || agreement === undefined)
-        throw new RangeError(`invoice ${invoice.id} names an organisation or agreement that is gone`);
+      const agreement = await store.billing.agreement(caller.scope, invoice.agreementId);
+      if (agreement === undefined) throw new RangeError(`invoice ${invoice.id} names an agreement that is gone`);
+      const { timeZone, missingReportPolicy } = agreement;
       const content = await invoicePdf({
         invoice,
-        seller,
-        buyer,
-        timeZone: agreement.timeZone,
-        lines: linesOf(invoice),
+        timeZone,
+        missingReportPolicy,
+        body: await invoiceBody(linesOf(invoice)),
       });
       return { ok: true, file: { mediaType: 'application/pdf', name: `${documentFileName(invoice)}.pdf`, content } };
     },
   );
-}
-
-/** A buyer may read what its seller prints on the invoice, although the seller stands above it in the tree. */
-function sellersScope(caller: Scope, sellerId: string): Scope {
-  const ends = `/${caller.path}`.indexOf(`/${sellerId}/`);
-  if (ends < 0) throw new RangeError(`the seller ${sellerId} stands neither at nor above ${caller.organisationId}`);
-  return { organisationId: sellerId, kind: caller.kind, path: caller.path.slice(0, ends + sellerId.length + 1) };
 }

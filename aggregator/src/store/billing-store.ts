@@ -12,7 +12,7 @@ import type { Engine } from './engine.ts';
 import type { AgreementRow, InvoiceLineRow, InvoiceRow } from './schema.ts';
 import { countsOf, reportedOf, siteMonths } from './site-months.ts';
 import type { BillingStore } from './store.ts';
-import { organisationRecord } from './tenancy-store.ts';
+import { addressLinesOf, organisationRecord } from './tenancy-store.ts';
 import { TimeCursor } from './token-store.ts';
 
 const LineCursor = z.tuple([z.int().positive()]);
@@ -253,6 +253,12 @@ const invoiceOf = (row: InvoiceRow): Invoice => ({
   buyerId: row.buyer_id,
   sellerName: row.seller_name,
   buyerName: row.buyer_name,
+  seller: {
+    addressLines: addressLinesOf(row.seller_address_lines),
+    country: row.seller_country,
+    taxId: row.seller_tax_id,
+  },
+  buyer: { addressLines: addressLinesOf(row.buyer_address_lines), country: row.buyer_country, taxId: row.buyer_tax_id },
   agreementId: row.agreement_id,
   month: row.month,
   currency: row.currency,
@@ -266,6 +272,7 @@ const invoiceOf = (row: InvoiceRow): Invoice => ({
   finalisedAt: row.finalised_at,
   dueOn: row.due_on,
   missingReports: row.missing_reports,
+  missingUnbilled: row.missing_unbilled,
 });
 
 const lineOf = (row: InvoiceLineRow): InvoiceLine => ({

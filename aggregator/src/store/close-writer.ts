@@ -155,6 +155,12 @@ const draftRow = (document: Invoice): InvoiceRow => ({
   buyer_id: document.buyerId,
   seller_name: document.sellerName,
   buyer_name: document.buyerName,
+  seller_address_lines: JSON.stringify(document.seller.addressLines),
+  seller_country: document.seller.country,
+  seller_tax_id: document.seller.taxId,
+  buyer_address_lines: JSON.stringify(document.buyer.addressLines),
+  buyer_country: document.buyer.country,
+  buyer_tax_id: document.buyer.taxId,
   agreement_id: document.agreementId,
   month: document.month,
   currency: document.currency,
@@ -168,6 +174,7 @@ const draftRow = (document: Invoice): InvoiceRow => ({
   finalised_at: null,
   due_on: document.dueOn,
   missing_reports: document.missingReports,
+  missing_unbilled: document.missingUnbilled,
 });
 
 const lineRow = (invoiceId: string, line: ClosePlan['lines'][number]): InvoiceLineRow => ({

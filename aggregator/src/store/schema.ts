@@ -225,6 +225,12 @@ export type InvoiceRow = {
   buyer_id: string;
   seller_name: string;
   buyer_name: string;
+  seller_address_lines: Json;
+  seller_country: string;
+  seller_tax_id: string | null;
+  buyer_address_lines: Json;
+  buyer_country: string;
+  buyer_tax_id: string | null;
   agreement_id: string;
   month: Month;
   currency: string;
@@ -238,6 +244,7 @@ export type InvoiceRow = {
   finalised_at: Instant | null;
   due_on: string | null;
   missing_reports: number;
+  missing_unbilled: number;
 };
 
 export type InvoiceLineRow = {

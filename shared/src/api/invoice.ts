@@ -7,6 +7,7 @@ import { Currency } from '../domain/currency.ts';
 import { Decimal } from '../domain/money.ts';
 import { Month } from '../domain/month.ts';
 import { MissingReportPolicy } from '../domain/price-agreement.ts';
+import { Organisation } from './organisation.ts';
 
 export const InvoiceKind = z.enum(['invoice', 'credit-note', 'debit-note']);
 export type InvoiceKind = z.infer<typeof InvoiceKind>;
@@ -44,6 +45,10 @@ export const InvoiceLine = z.object({
 });
 export type InvoiceLine = z.infer<typeof InvoiceLine>;
 
+/** A party as a document prints it beside its name. */
+export const PartyDetails = Organisation.pick({ addressLines: true, country: true, taxId: true });
+export type PartyDetails = z.infer<typeof PartyDetails>;
+
 export const Invoice = z.object({
   id: InvoiceId,
   kind: InvoiceKind,
@@ -52,9 +57,11 @@ export const Invoice = z.object({
   number: z.string().nullable(),
   sellerId: OrganisationId,
   buyerId: OrganisationId,
-  /** Names as they stood when the document was made. */
+  /** Names and details as they stood when the document was made; a finalised one keeps them, whatever becomes of the parties. */
   sellerName: z.string(),
   buyerName: z.string(),
+  seller: PartyDetails,
+  buyer: PartyDetails,
   agreementId: AgreementId,
   month: Month,
   currency: Currency,
@@ -69,8 +76,10 @@ export const Invoice = z.object({
   finalisedAt: Instant.nullable(),
   /** Calendar day, in the agreement's zone. */
   dueOn: z.string().nullable(),
-  /** Sites whose report is missing: billed by estimate, or waited for. */
+  /** Sites whose report was missing when the document was made: billed by estimate, waited for, or left out. */
   missingReports: z.int().nonnegative(),
+  /** Those of them for which nothing was billed by then, on this document or before it. */
+  missingUnbilled: z.int().nonnegative(),
 });
 export type Invoice = z.infer<typeof Invoice>;
 

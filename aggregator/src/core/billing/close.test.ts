@@ -246,6 +246,39 @@ describe('missing reports under estimate', () => {
   });
 });
 
+describe('sites without a report', () => {
+  const agreement = agreementWith({ missingReportPolicy: 'estimate' });
+  const gaps = ({ plan }: Planned) => [plan?.document.missingReports, plan?.document.missingUnbilled];
+
+  it('are told apart by whether anything was billed for them', () => {
+    const book = new DocumentBook();
+    const sites = [siteWith(1), missing(2), missing(3)];
+    expect(gaps(close(new DocumentBook(), { sites }))).toEqual([2, 2]);
+    expect(gaps(close(book, { agreement, sites: sites.slice(0, 2) }))).toEqual([1, 0]);
+    // Site 2 stays as it was estimated; 4 is new, left out first and estimated then.
+    const reports = { revision: 2, server: 9, workstation: 9 };
+    const changed = [siteWith(1, { report: reports }), missing(2), missing(4)];
+    expect(gaps(close(book, { agreement, sites: changed, withoutMissing: true }))).toEqual([2, 1]);
+    expect(gaps(close(book, { agreement, sites: [siteWith(1, { report: reports }), missing(2), missing(4)] }))).toEqual(
+      [2, 0],
+    );
+  });
+});
+
+describe('the parties', () => {
+  it('stand on the document as they are printed, and with nothing else that is known of them', () => {
+    const seller = { ...factsWith().seller, path: 'org_1/', currency: 'EUR' };
+    const { plan } = close(new DocumentBook(), { seller });
+    expect(plan?.document).toMatchObject({ sellerName: 'Vendor', buyerName: 'Distributor' });
+    expect(plan?.document.seller).toEqual({
+      addressLines: ['Via Roma 12', '20121 Milano'],
+      country: 'IT',
+      taxId: 'IT01234567890',
+    });
+    expect(plan?.document.buyer).toEqual({ addressLines: ['Hauptstrasse 5'], country: 'DE', taxId: null });
+  });
+});
+
 describe('a report that is not what was counted here', () => {
   it('is billed, and told, whatever the outcome', () => {
     const book = new DocumentBook();

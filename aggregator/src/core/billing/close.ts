@@ -4,7 +4,7 @@
  * applied. Rules: domain.md, sections 2 and 7, and decision "one note for each close".
  */
 import type { Agreement } from '@rollcall/shared/api/agreement.ts';
-import type { CloseResult, Invoice, InvoiceKind, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
+import type { CloseResult, Invoice, InvoiceKind, InvoiceLine, PartyDetails } from '@rollcall/shared/api/invoice.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
@@ -12,7 +12,7 @@ import type { BillableSite, BilledFigure, ClosePlan } from './close-plan.ts';
 import { invoiceLines, noteLines, rateSites, withdrawnSites } from './lines.ts';
 import { documentTotals, dueDay } from './totals.ts';
 
-type Party = { id: string; name: string };
+type Party = { id: string; name: string } & PartyDetails;
 
 /** Everything the decision on one edge and month rests on. */
 export type EdgeFacts = {
@@ -81,6 +81,11 @@ export function planClose(facts: EdgeFacts): CloseDecision {
   const billedSites = new Set(billed.figures.filter(({ basis }) => basis !== 'withdrawn').map(({ siteId }) => siteId));
   const estimates = agreement.missingReportPolicy === 'estimate' && !withoutMissing;
   const { rated, missing } = rateSites(facts.sites, estimates, (siteId) => billedSites.has(siteId));
+  const estimated = new Set(rated.filter(({ basis }) => basis === 'estimate').map(({ site }) => site.siteId));
+  const gaps: Gaps = {
+    missingReports: missing.length,
+    missingUnbilled: missing.filter(({ siteId }) => !billedSites.has(siteId) && !estimated.has(siteId)).length,
+  };
   const standing = { missing, differing: facts.sites.filter(({ differing }) => differing) };
 
   if (billed.invoice !== undefined) {
@@ -90,7 +95,7 @@ export function planClose(facts: EdgeFacts): CloseDecision {
     if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, ...standing };
     const { netMinor } = documentTotals(lines, agreement.taxRatePercent);
     const kind = netMinor < 0 ? 'credit-note' : 'debit-note';
-    const plan = finalised(facts, kind, lines, missing.length);
+    const plan = finalised(facts, kind, lines, gaps);
     return { ok: true, outcome: kind === 'credit-note' ? 'credited' : 'debited', plan, ...standing };
   }
 
@@ -98,8 +103,8 @@ export function planClose(facts: EdgeFacts): CloseDecision {
   if (!waits && rated.length === 0) return { ok: true, outcome: 'nothing-to-bill', plan: null, ...standing };
   const lines = invoiceLines(rated, agreement, facts.month);
   return waits
-    ? { ok: true, outcome: 'held', plan: draft(facts, lines, missing.length), ...standing }
-    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, missing.length), ...standing };
+    ? { ok: true, outcome: 'held', plan: draft(facts, lines, gaps), ...standing }
+    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, gaps), ...standing };
 }
 
 /** The refusal where the month still runs in a zone that matters; it names the one that ends last. */
@@ -130,15 +135,18 @@ function assertConsistent({ agreement, billed, month }: EdgeFacts): void {
   }
 }
 
-function draft(facts: EdgeFacts, lines: InvoiceLine[], missingReports: number): ClosePlan {
-  const document = documentOf(facts, 'invoice', lines, missingReports);
+/** What a document says of the reports that are missing. */
+type Gaps = Pick<Invoice, 'missingReports' | 'missingUnbilled'>;
+
+function draft(facts: EdgeFacts, lines: InvoiceLine[], gaps: Gaps): ClosePlan {
+  const document = documentOf(facts, 'invoice', lines, gaps);
   return planOf(facts, document, lines, null);
 }
 
-function finalised(facts: EdgeFacts, kind: InvoiceKind, lines: InvoiceLine[], missingReports: number): ClosePlan {
+function finalised(facts: EdgeFacts, kind: InvoiceKind, lines: InvoiceLine[], gaps: Gaps): ClosePlan {
   const { agreement, now } = facts;
   const document: Invoice = {
-    ...documentOf(facts, kind, lines, missingReports),
+    ...documentOf(facts, kind, lines, gaps),
     state: 'finalised',
     finalisedAt: now,
     // What is credited is not due from the buyer.
@@ -162,12 +170,7 @@ function planOf(facts: EdgeFacts, document: Invoice, lines: InvoiceLine[], serie
 }
 
 /** A draft of the kind. An invoice takes over its draft's identifier, so that links to the draft lead to the invoice. */
-function documentOf(
-  facts: EdgeFacts,
-  kind: InvoiceKind,
-  lines: readonly InvoiceLine[],
-  missingReports: number,
-): Invoice {
+function documentOf(facts: EdgeFacts, kind: InvoiceKind, lines: readonly InvoiceLine[], gaps: Gaps): Invoice {
   const { agreement, seller, buyer, billed, month, now } = facts;
   const corrected = kind === 'invoice' ? undefined : billed.invoice;
   return {
@@ -179,6 +182,8 @@ function documentOf(
     buyerId: buyer.id,
     sellerName: seller.name,
     buyerName: buyer.name,
+    seller: detailsOf(seller),
+    buyer: detailsOf(buyer),
     agreementId: agreement.id,
     month,
     currency: agreement.currency,
@@ -189,6 +194,9 @@ function documentOf(
     createdAt: now,
     finalisedAt: null,
     dueOn: null,
-    missingReports,
+    ...gaps,
   };
 }
+
+/** What is printed and no more: an organisation knows other things that are not the other party's affair. */
+const detailsOf = ({ addressLines, country, taxId }: Party): PartyDetails => ({ addressLines, country, taxId });

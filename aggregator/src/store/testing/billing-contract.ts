@@ -82,6 +82,22 @@ export function billingContract(use: () => OpenedStore): void {
       });
     });
 
+    test('keep their parties as they were, whatever becomes of the organisations', async () => {
+      const the = await edge();
+      const { store, seller } = the;
+      const { invoice } = must(await store.billing.applyClose(closePlan(the, { site_a: 1 })));
+      await use().execute(
+        `UPDATE organisations SET name = 'Renamed', address_lines = '["Elsewhere 9"]', country = 'FR', tax_id = 'FR1' WHERE id = '${seller.id}'`,
+      );
+      const held = await store.billing.invoice(scopeOf(seller), invoice.id);
+      expect(held).toEqual(invoice);
+      expect(held).toMatchObject({
+        sellerName: seller.name,
+        seller: { addressLines: ['Straße 1', '8001 Zürich 🦊'], country: 'CH', taxId: 'CHE-123' },
+        buyer: { addressLines: [], country: 'DE', taxId: null },
+      });
+    });
+
     test('add up to what was billed: the invoice and all its notes', async () => {
       const the = await edge();
       const { store, seller, buyer } = the;

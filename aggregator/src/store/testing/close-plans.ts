@@ -28,6 +28,8 @@ export function closePlan(
     buyerId: buyer.id,
     sellerName: seller.name,
     buyerName: buyer.name,
+    seller: { addressLines: ['Straße 1', '8001 Zürich 🦊'], country: 'CH', taxId: 'CHE-123' },
+    buyer: { addressLines: [], country: 'DE', taxId: null },
     agreementId: agreement.id,
     month,
     currency: 'EUR',
@@ -41,6 +43,7 @@ export function closePlan(
     finalisedAt: null,
     dueOn: '2026-03-03',
     missingReports: 0,
+    missingUnbilled: 0,
   };
   return {
     sellerId: seller.id,

@@ -45,8 +45,20 @@ export const siteWith = (number: number, change: Partial<BillableSite> = {}): Bi
 
 export const factsWith = (change: Partial<EdgeFacts> = {}): EdgeFacts => ({
   agreement: agreementWith(),
-  seller: { id: idOf('organisation', 1), name: 'Vendor' },
-  buyer: { id: idOf('organisation', 2), name: 'Distributor' },
+  seller: {
+    id: idOf('organisation', 1),
+    name: 'Vendor',
+    addressLines: ['Via Roma 12', '20121 Milano'],
+    country: 'IT',
+    taxId: 'IT01234567890',
+  },
+  buyer: {
+    id: idOf('organisation', 2),
+    name: 'Distributor',
+    addressLines: ['Hauptstrasse 5'],
+    country: 'DE',
+    taxId: null,
+  },
   month: '2026-03',
   sites: [siteWith(1)],
   billed: { invoice: undefined, draftId: undefined, figures: [], documents: 0 },
