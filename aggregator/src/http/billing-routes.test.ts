@@ -2,7 +2,7 @@
 import type { Agreement } from '@rollcall/shared/api/agreement.ts';
 import { CloseResult, Invoice } from '@rollcall/shared/api/invoice.ts';
 import { ReportDetail } from '@rollcall/shared/api/report.ts';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BillingWorld, type LedgerSite } from '../jobs/testing/billing-world.ts';
 import { plantTenantTree, type Tenant, type TenantTree } from './testing/tenant-tree.ts';
 
@@ -193,6 +193,13 @@ describe('a closed month', () => {
         .toString(),
     ).toBe('%PDF-');
     expect((await tree.ask(tree.alpha, 'GET', `/api/v1/organisations/${tree.north.id}`)).status).toBe(404);
+  });
+
+  it('is told to come again for its PDF while too many are printed', async () => {
+    const [edge] = (await close(tree.north)).edges;
+    vi.spyOn(tree.press, 'print').mockResolvedValue({ ok: false, code: 'PRINTING_BUSY', message: 'too many wait' });
+    const busy = await tree.ask(tree.alpha, 'GET', `/api/v1/invoices/${edge?.invoiceId ?? ''}/pdf`);
+    expect([busy.status, busy.body['code'], busy.headers.get('retry-after')]).toEqual([503, 'PRINTING_BUSY', '8']);
   });
 
   it('keeps its terms: no new agreement begins in it', async () => {

@@ -5,10 +5,11 @@ import { InvoiceId, OrganisationId } from '@rollcall/shared/domain/id.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
+import type { Scope } from '../core/scope.ts';
 import { invoiceBody } from '../delivery/invoice-body.ts';
 import { invoiceCsv } from '../delivery/invoice-csv.ts';
-import { documentFileName } from '../delivery/invoice-document.ts';
-import { invoicePdf } from '../delivery/invoice-pdf.ts';
+import { documentFileName, type InvoiceDocument } from '../delivery/invoice-document.ts';
+import { retryAfterSeconds } from '../delivery/pdf-press.ts';
 import type { RouteDeps } from './context.ts';
 import { readEvidence } from './line-evidence.ts';
 import type { Api } from './operation.ts';
@@ -24,7 +25,7 @@ const LineParams = InvoiceParams.extend({
 });
 const noSuchInvoice = refuse('NOT_FOUND', 'there is no invoice with this identifier');
 
-export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): void {
+export function invoiceRoutes(api: Api, { store, press }: Pick<RouteDeps, 'store' | 'press'>): void {
   const linesOf = (invoice: Invoice): AsyncGenerator<InvoiceLine[]> =>
     pagesOf((page) => store.billing.lines(invoice.id, page));
 
@@ -135,21 +136,24 @@ export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): vo
       summary: 'An invoice or note as PDF',
       params: InvoiceParams,
       files: ['application/pdf'],
-      refusals: ['NOT_FOUND'],
+      refusals: ['NOT_FOUND', 'PRINTING_BUSY'],
     },
     async ({ caller, params }) => {
       const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
       if (invoice === undefined) return noSuchInvoice;
-      const agreement = await store.billing.agreement(caller.scope, invoice.agreementId);
-      if (agreement === undefined) throw new RangeError(`invoice ${invoice.id} names an agreement that is gone`);
-      const { timeZone, missingReportPolicy } = agreement;
-      const content = await invoicePdf({
-        invoice,
-        timeZone,
-        missingReportPolicy,
-        body: await invoiceBody(linesOf(invoice)),
-      });
-      return { ok: true, file: { mediaType: 'application/pdf', name: `${documentFileName(invoice)}.pdf`, content } };
+      const printed = await press.print(invoice, () => documentOf(caller.scope, invoice));
+      if (!printed.ok) return { ...printed, retryAfterSeconds };
+      return {
+        ok: true,
+        file: { mediaType: 'application/pdf', name: `${documentFileName(invoice)}.pdf`, content: printed.bytes },
+      };
     },
   );
+
+  async function documentOf(scope: Scope, invoice: Invoice): Promise<InvoiceDocument> {
+    const agreement = await store.billing.agreement(scope, invoice.agreementId);
+    if (agreement === undefined) throw new RangeError(`invoice ${invoice.id} names an agreement that is gone`);
+    const { timeZone, missingReportPolicy } = agreement;
+    return { invoice, timeZone, missingReportPolicy, body: await invoiceBody(linesOf(invoice)) };
+  }
 }
