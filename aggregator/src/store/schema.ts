@@ -76,6 +76,7 @@ export type ApiTokenRow = {
   organisation_id: string;
   name: string;
   hash: Hash;
+  created_by_token_id: string | null;
   created_at: Instant;
   expires_at: Instant | null;
   last_used_at: Instant | null;

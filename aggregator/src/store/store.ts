@@ -63,12 +63,14 @@ export type TenancyStore = {
 };
 
 export type TokenStore = {
-  createApiToken(token: ApiToken, hash: Hash): Promise<void>;
+  /** `TOKEN_REVOKED`: the token it is made with was revoked meanwhile; nothing was made. */
+  createApiToken(token: ApiToken, hash: Hash): Promise<Outcome<object, 'TOKEN_REVOKED'>>;
   /** For signing in: the token, whatever its state, and the organisation it acts for. */
   apiTokenByHash(hash: Hash): Promise<{ token: ApiToken; organisation: OrganisationRecord } | undefined>;
   /** Written at most once a minute a token by the caller. */
   touchApiToken(id: string, at: Instant): Promise<void>;
   apiTokens(scope: Scope, page: PageQuery): Promise<Page<ApiToken>>;
+  /** Revokes it and every token that was made with it, and with those. */
   revokeApiToken(scope: Scope, id: string, at: Instant): Promise<ApiToken | undefined>;
   createEnrolmentToken(token: EnrolmentToken, hash: Hash): Promise<void>;
   enrolmentTokens(

@@ -104,6 +104,7 @@ export async function plantTenantTree(
         id,
         organisationId,
         name: 'test',
+        createdByTokenId: null,
         createdAt: clock.now(),
         expiresAt: facts.expiresAt ?? null,
         lastUsedAt: null,

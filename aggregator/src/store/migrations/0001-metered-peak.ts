@@ -50,6 +50,7 @@ const tenancyTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     organisation_id ${text} NOT NULL REFERENCES organisations (id),
     name ${text} NOT NULL,
     hash ${text} NOT NULL CHECK (length(hash) = 64),
+    created_by_token_id ${text} REFERENCES api_tokens (id),
     created_at ${text} NOT NULL,
     expires_at ${text},
     last_used_at ${text},
@@ -57,6 +58,7 @@ const tenancyTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
   ) ${tableEnd}`,
   'CREATE UNIQUE INDEX api_tokens_hash ON api_tokens (hash)',
   'CREATE INDEX api_tokens_by_organisation ON api_tokens (organisation_id)',
+  'CREATE INDEX api_tokens_by_creator ON api_tokens (created_by_token_id)',
   `CREATE TABLE secrets (name ${text} PRIMARY KEY, text ${text} NOT NULL) ${keyedTableEnd}`,
   `CREATE TABLE number_series (
     seller_id ${text} NOT NULL REFERENCES organisations (id),
