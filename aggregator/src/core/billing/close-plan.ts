@@ -36,10 +36,10 @@ export type ClosePlan = {
   documentsBefore: number;
   /** The draft to replace or finalise, if there is one. */
   draftId: string | null;
-  /** The document without its number; the store takes the number where `series` is given. */
+  /** The document without its number; the store takes the next of `series` where that is given. */
   document: Invoice;
   lines: InvoiceLine[];
-  /** Series the number is taken from on finalising; null leaves a draft. */
-  series: 'INV' | 'CRN' | 'DBN' | null;
+  /** Series and year the number is taken from on finalising; null leaves a draft. */
+  series: { name: 'INV' | 'CRN' | 'DBN'; year: number } | null;
   at: Instant;
 };

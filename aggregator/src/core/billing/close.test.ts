@@ -29,7 +29,7 @@ describe('the first close of a month', () => {
       ['Site 2', 'server', 1, 950],
       ['Site 2', 'workstation', 0, 0],
     ]);
-    expect(decision.plan).toMatchObject({ series: 'INV', documentsBefore: 0, draftId: null });
+    expect(decision.plan).toMatchObject({ series: { name: 'INV', year: 2026 }, documentsBefore: 0, draftId: null });
     expect(decision.plan?.document).toMatchObject({
       kind: 'invoice',
       state: 'finalised',
@@ -179,7 +179,7 @@ describe('missing reports under hold', () => {
       grossMinor: 1159,
       dueOn: '2026-05-02',
     });
-    expect(note.plan?.series).toBe('DBN');
+    expect(note.plan?.series).toEqual({ name: 'DBN', year: 2026 });
   });
 
   it('leave nothing to bill where every report is missing and none is waited for', () => {
@@ -325,7 +325,10 @@ describe('a change after finalising', () => {
       ],
     ],
   ])('%s makes one note', (_name, decision, outcome, series, netMinor, lines) => {
-    expect(decision).toMatchObject({ outcome, plan: { series, documentsBefore: 1, document: { netMinor } } });
+    expect(decision).toMatchObject({
+      outcome,
+      plan: { series: { name: series, year: 2026 }, documentsBefore: 1, document: { netMinor } },
+    });
     expect(figures(decision)).toEqual(lines);
     expect(decision.plan?.lines.map(({ revision }) => revision)).toEqual(lines.map(() => 2));
   });

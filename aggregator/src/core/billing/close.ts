@@ -10,7 +10,7 @@ import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { BillableSite, BilledFigure, ClosePlan } from './close-plan.ts';
 import { invoiceLines, noteLines, rateSites, withdrawnSites } from './lines.ts';
-import { documentTotals, dueDay } from './totals.ts';
+import { documentTotals, dueDay, seriesYear } from './totals.ts';
 
 type Party = { id: string; name: string } & PartyDetails;
 
@@ -53,7 +53,7 @@ export type CloseDecision =
   | ({ ok: true; outcome: Extract<EdgeOutcome, 'unchanged' | 'nothing-to-bill'>; plan: null } & Standing)
   | Refusal<'MONTH_NOT_OVER'>;
 
-const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>> = {
+const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>['name']> = {
   invoice: 'INV',
   'credit-note': 'CRN',
   'debit-note': 'DBN',
@@ -152,7 +152,7 @@ function finalised(facts: EdgeFacts, kind: InvoiceKind, lines: InvoiceLine[], ga
     // What is credited is not due from the buyer.
     dueOn: kind === 'credit-note' ? null : dueDay(now, agreement.paymentTermDays, agreement.timeZone),
   };
-  return planOf(facts, document, lines, seriesOf[kind]);
+  return planOf(facts, document, lines, { name: seriesOf[kind], year: seriesYear(now, agreement.timeZone) });
 }
 
 function planOf(facts: EdgeFacts, document: Invoice, lines: InvoiceLine[], series: ClosePlan['series']): ClosePlan {

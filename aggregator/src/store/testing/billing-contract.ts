@@ -169,7 +169,7 @@ export function billingContract(use: () => OpenedStore): void {
       expect(figures).toMatchObject([{ basis, countedUpTo: lines[0]?.countedUpTo }]);
     });
 
-    test('are numbered without a gap, by seller, series and year of finalising', async () => {
+    test('are numbered without a gap, by seller, series and the year that the plan says', async () => {
       const the = await edge();
       const { store } = the;
       const other = await edge();
@@ -182,6 +182,10 @@ export function billingContract(use: () => OpenedStore): void {
       ] as const)
         numbers.push(must(await store.billing.applyClose(closePlan(the, { site_a: 1 }, { month, at }))).invoice.number);
       expect(numbers).toEqual(['INV-2026-000001', 'INV-2026-000002', 'INV-2027-000001', 'INV-2027-000002']);
+      // The first of January where the document is dated, still the old year by UTC.
+      const dated = { month: '2027-03', at: '2027-12-31T23:30:00.000Z', series: { name: 'INV', year: 2028 } } as const;
+      const early = must(await store.billing.applyClose(closePlan(the, { site_a: 1 }, dated)));
+      expect(early.invoice.number).toBe('INV-2028-000001');
       expect(must(await store.billing.applyClose(closePlan(other, { site_a: 1 }))).invoice.number).toBe(
         'INV-2026-000001',
       );
@@ -268,7 +272,9 @@ export function billingContract(use: () => OpenedStore): void {
     test('refuse a plan that contradicts itself', async () => {
       const the = await edge();
       const plan = closePlan(the, { site_a: 1 });
-      await expect(the.store.billing.applyClose({ ...plan, series: 'CRN' })).rejects.toMatchObject({
+      await expect(
+        the.store.billing.applyClose({ ...plan, series: { name: 'CRN', year: 2026 } }),
+      ).rejects.toMatchObject({
         code: 'CLOSE_PLAN_WRONG',
       });
       await expect(the.store.billing.applyClose({ ...plan, month: '2026-02' })).rejects.toMatchObject({

@@ -53,7 +53,7 @@ export function closePlan(
     draftId: null,
     document,
     lines,
-    series: 'INV',
+    series: { name: 'INV', year: Number((changes.at ?? closedAt).slice(0, 4)) },
     at: closedAt,
     ...changes,
   };
@@ -77,7 +77,7 @@ export function notePlan(
   return {
     ...plan,
     document,
-    series: credit ? 'CRN' : 'DBN',
+    series: { name: credit ? 'CRN' : 'DBN', year: 2026 },
     lines: plan.lines.map((each) => ({ ...each, revision: 2 })),
   };
 }

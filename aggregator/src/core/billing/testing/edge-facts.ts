@@ -82,7 +82,7 @@ export class DocumentBook {
     this.#draftId = undefined;
     const document = {
       ...plan.document,
-      number: `${plan.series}-2026-${String(this.documents.length + 1).padStart(6, '0')}`,
+      number: `${plan.series.name}-${plan.series.year}-${String(this.documents.length + 1).padStart(6, '0')}`,
     };
     this.documents.push({ document, lines: plan.lines });
     return document;
