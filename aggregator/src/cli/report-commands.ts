@@ -36,6 +36,7 @@ const fields: readonly Column<ReportDetail>[] = [
   ['WORKSTATIONS REPORTED', (row) => row.reported?.workstation ?? null],
   ['WORKSTATIONS COUNTED', (row) => row.counted.workstation],
   ['WORKSTATION PEAK AT', (row) => row.report?.peaks.workstation.at ?? null],
+  ['ACTIVE AT CLOSE', (row) => counts(row.report?.activeAtClose ?? null)],
   ['REVISION', (row) => row.revision],
   ['SEALED', (row) => row.report?.sealedAt ?? null],
   ['RECEIVED', (row) => row.receivedAt],

@@ -182,7 +182,7 @@ describe('a closed month', () => {
     expect(csv.headers.get('content-disposition')).toContain('filename="INV-2026-000001.csv"');
     const rows = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await csv.arrayBuffer()).split('\r\n');
     expect(rows[0]?.startsWith('\u{feff}document,')).toBe(true);
-    expect(rows[1]).toMatch(/,"Zürich, =HQ",server,2,12\.00,24\.00,EUR,22,report,1$/);
+    expect(rows[1]).toMatch(/,"Zürich, =HQ",server,2,12\.00,24\.00,EUR,22,report,1,33\.00,7\.26,40\.26$/);
     expect(rows).toHaveLength(4);
     const pdf = await tree.app.request(`${address}/pdf`, { headers }, {});
     expect(pdf.headers.get('content-type')).toBe('application/pdf');
@@ -300,7 +300,7 @@ describe('a closed month', () => {
       const one = await tree.ask(tree.alpha, 'GET', `/api/v1/sites/${site.siteId}/reports/2026-03/csv`);
       const rows = String(one.body['text']).split('\r\n').slice(1, -1);
       expect(rows).toHaveLength(6);
-      expect(rows.filter((row) => row.endsWith(',yes,'))).toHaveLength(5);
+      expect(rows.filter((row) => row.includes(`,yes,,${tree.alpha.id},Alpha,`))).toHaveLength(5);
       expect((await tree.ask(tree.beta, 'GET', `/api/v1/sites/${site.siteId}/reports/2026-03/csv`)).status).toBe(404);
     });
   });
