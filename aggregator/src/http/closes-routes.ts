@@ -1,7 +1,9 @@
 /** Closing a month over HTTP: the seller's act, for all its buyers at once. */
-import { ClosePreview, CloseRequest, CloseResult } from '@rollcall/shared/api/invoice.ts';
+import { ClosePreview, CloseRequest, CloseResult, DueClose } from '@rollcall/shared/api/invoice.ts';
+import { PageQuery, pageOf } from '@rollcall/shared/api/page.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
 import { z } from 'zod';
+import { dueCloses } from '../jobs/due-closes.ts';
 import { closeMonth, type MonthCloseDeps, previewClose } from '../jobs/month-close.ts';
 import type { Api } from './operation.ts';
 
@@ -26,6 +28,21 @@ export function closeRoutes(api: Api, deps: MonthCloseDeps): void {
       });
       return previewed.ok ? { ok: true, answer: previewed.preview } : previewed;
     },
+  );
+
+  api.json(
+    {
+      method: 'get',
+      path: '/api/v1/closes/due',
+      action: 'month.close',
+      tag,
+      summary: 'Lists the months and buyers that wait for the own organisation to close them, the newest month first',
+      description:
+        'A month is due while it is over and has no invoice, or while its figures are no longer what was billed; what closing would do stands beside it. A page may hold fewer rows than asked for, even none, while there is a next one.',
+      query: PageQuery,
+      answer: pageOf(DueClose),
+    },
+    async ({ caller, query }) => ({ ok: true, answer: await dueCloses(deps, caller.scope, query) }),
   );
 
   api.json(

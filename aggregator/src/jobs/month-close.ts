@@ -11,6 +11,7 @@ import {
 } from '@rollcall/shared/api/invoice.ts';
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
 import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
+import type { Month } from '@rollcall/shared/domain/month.ts';
 import { type Outcome, type Refusal, RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { Logger } from '@rollcall/shared/node/logger.ts';
 import type { BillableSite } from '../core/billing/close-plan.ts';
@@ -27,6 +28,7 @@ export type MonthCloseDeps = {
 
 type Edge = Awaited<ReturnType<Store['billing']['agreementsInForce']>>[number];
 type ClosedEdge = CloseResult['edges'][number];
+type PreviewedEdge = ClosePreview['edges'][number];
 /** What is told of an edge, and why nothing was decided where its month still runs. */
 type Visited<Told> = { told: Told; running: Refusal<'MONTH_NOT_OVER'> | null };
 type Failure = NonNullable<ClosedEdge['failure']>;
@@ -45,12 +47,14 @@ export async function closeMonth(
   seller: Scope,
   request: CloseRequest,
 ): Promise<Outcome<{ result: CloseResult }, 'MONTH_NOT_OVER'>> {
-  const visited = await eachEdge(
-    deps,
-    seller,
-    request,
-    (edge) => closeEdge(deps, seller, edge, request),
-    (edge, failure) => tellFailed(edge, failure),
+  const visited = await eachEdge(deps, seller, request, (edge) =>
+    guarded(
+      deps,
+      edge,
+      request.month,
+      () => closeEdge(deps, seller, edge, request),
+      (failure) => tellFailed(edge, failure),
+    ),
   );
   return visited.ok ? { ok: true, result: { month: request.month, edges: visited.edges } } : visited;
 }
@@ -61,44 +65,62 @@ export async function previewClose(
   seller: Scope,
   request: CloseRequest,
 ): Promise<Outcome<{ preview: ClosePreview }, 'MONTH_NOT_OVER'>> {
-  const visited = await eachEdge(
-    deps,
-    seller,
-    request,
-    async (edge) => {
-      const facts = await factsOf(deps, seller, edge, request);
-      const decision = planClose(facts);
-      const { told, running } = tell(edge, decision, facts.billed.invoice);
-      const netMinor = decision.ok ? (decision.plan?.document.netMinor ?? null) : null;
-      return { told: { ...told, currency: facts.agreement.currency, netMinor }, running };
-    },
-    (edge, failure) => ({ ...tellFailed(edge, failure), currency: edge.agreement.currency, netMinor: null }),
-  );
+  const visited = await eachEdge(deps, seller, request, (edge) => previewEdge(deps, seller, edge, request));
   return visited.ok ? { ok: true, preview: { month: request.month, edges: visited.edges } } : visited;
 }
 
-/** What goes wrong on one edge is told of that edge: one site's figures must not keep every other buyer's invoice back. */
+/** What closing the month would do on one edge. */
+export function previewEdge(
+  deps: MonthCloseDeps,
+  seller: Scope,
+  edge: Edge,
+  request: CloseRequest,
+): Promise<Visited<PreviewedEdge>> {
+  const look = async (): Promise<Visited<PreviewedEdge>> => {
+    const facts = await factsOf(deps, seller, edge, request);
+    const decision = planClose(facts);
+    const { told, running } = tell(edge, decision, facts.billed.invoice);
+    const netMinor = decision.ok ? (decision.plan?.document.netMinor ?? null) : null;
+    return { told: { ...told, currency: facts.agreement.currency, netMinor }, running };
+  };
+  const failed = (failure: Failure): PreviewedEdge => ({
+    ...tellFailed(edge, failure),
+    currency: edge.agreement.currency,
+    netMinor: null,
+  });
+  return guarded(deps, edge, request.month, look, failed);
+}
+
 async function eachEdge<Told>(
-  { store, logger }: MonthCloseDeps,
+  { store }: MonthCloseDeps,
   seller: Scope,
   { month }: CloseRequest,
   visit: (edge: Edge) => Promise<Visited<Told>>,
-  failed: (edge: Edge, failure: Failure) => Told,
 ): Promise<Outcome<{ edges: Told[] }, 'MONTH_NOT_OVER'>> {
   const visited: Visited<Told>[] = [];
-  for (const edge of await store.billing.agreementsInForce(seller.organisationId, month)) {
-    try {
-      visited.push(await visit(edge));
-    } catch (error) {
-      const failure = failureOf(error);
-      if (!(error instanceof RollcallError))
-        logger.error({ err: error, agreementId: edge.agreement.id, month }, 'an edge could not be closed');
-      visited.push({ told: failed(edge, failure), running: null });
-    }
-  }
+  for (const edge of await store.billing.agreementsInForce(seller.organisationId, month))
+    visited.push(await visit(edge));
   const first = visited[0]?.running;
   if (first && visited.every(({ running }) => running !== null)) return first;
   return { ok: true, edges: visited.map(({ told }) => told) };
+}
+
+/** What goes wrong on one edge is told of that edge: one site's figures must not keep every other buyer's invoice back. */
+async function guarded<Told>(
+  { logger }: MonthCloseDeps,
+  { agreement }: Edge,
+  month: Month,
+  visit: () => Promise<Visited<Told>>,
+  failed: (failure: Failure) => Told,
+): Promise<Visited<Told>> {
+  try {
+    return await visit();
+  } catch (error) {
+    const failure = failureOf(error);
+    if (!(error instanceof RollcallError))
+      logger.error({ err: error, agreementId: agreement.id, month }, 'an edge could not be closed');
+    return { told: failed(failure), running: null };
+  }
 }
 
 async function closeEdge(

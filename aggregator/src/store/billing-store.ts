@@ -10,7 +10,7 @@ import { applyClose } from './close-writer.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
 import type { Engine } from './engine.ts';
 import type { AgreementRow, InvoiceLineRow, InvoiceRow } from './schema.ts';
-import { countsOf, reportedOf, siteMonths } from './site-months.ts';
+import { countsOf, reportedOf, siteMonths, sitesBelow } from './site-months.ts';
 import type { BillingStore } from './store.ts';
 import { addressLinesOf, organisationRecord } from './tenancy-store.ts';
 import { TimeCursor } from './token-store.ts';
@@ -99,6 +99,20 @@ export function billingStore(engine: Engine): BillingStore {
         const [seller, buyer] = [organisations.get(row.seller_id), organisations.get(row.buyer_id)];
         return seller === undefined || buyer === undefined ? [] : [{ agreement: agreementOf(row), seller, buyer }];
       });
+    },
+
+    async firstBillableMonth(seller) {
+      const agreed = await engine.first(
+        db
+          .selectFrom('agreements')
+          .select((eb) => eb.fn.min('valid_from').as('month'))
+          .where('seller_id', '=', seller.organisationId),
+      );
+      const lived = await engine.first(
+        sitesBelow(db, seller.path, {}).select((eb) => eb.fn.min('sites.first_month').as('month')),
+      );
+      if (!agreed?.month || !lived?.month) return undefined;
+      return agreed.month > lived.month ? agreed.month : lived.month;
     },
 
     async billableSites(buyerPath, month) {

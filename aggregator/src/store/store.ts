@@ -234,6 +234,8 @@ export type BillingStore = {
     sellerId: string | null,
     month: Month,
   ): Promise<{ agreement: Agreement; seller: OrganisationRecord; buyer: OrganisationRecord }[]>;
+  /** The first month that the seller could close: it had an agreement in force and a site below it; undefined before that. */
+  firstBillableMonth(seller: Scope): Promise<Month | undefined>;
   /** Every site under the buyer that lived in the month: its report's figures, its own count, its names. At most one row a site. */
   billableSites(buyerPath: TreePath, month: Month): Promise<BillableSite[]>;
   /** What the finalised documents of the edge and month have billed so far, added up per site and kind, and the draft if there is one. */

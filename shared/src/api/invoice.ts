@@ -173,8 +173,11 @@ export const CloseResult = z.object({ month: Month, edges: z.array(ClosedEdge) }
 export type CloseResult = z.infer<typeof CloseResult>;
 
 /** What closing would do now: the same outcomes, and the net amount of the document it would make, in minor units. */
-export const ClosePreview = z.object({
-  month: Month,
-  edges: z.array(ClosedEdge.extend({ currency: Currency, netMinor: z.int().nullable() })),
-});
+const PreviewedEdge = ClosedEdge.extend({ currency: Currency, netMinor: z.int().nullable() });
+
+export const ClosePreview = z.object({ month: Month, edges: z.array(PreviewedEdge) });
 export type ClosePreview = z.infer<typeof ClosePreview>;
+
+/** A month of a buyer that waits for its seller: not closed yet, or with figures that are no longer what was billed. */
+export const DueClose = PreviewedEdge.extend({ month: Month });
+export type DueClose = z.infer<typeof DueClose>;

@@ -159,6 +159,12 @@ export const probes: Record<string, Probe> = {
     never: msps,
     lists: ({ agreementId }) => agreementId,
   },
+  'get /api/v1/closes/due': {
+    ask: () => ['/api/v1/closes/due'],
+    allowed: ['north'],
+    never: msps,
+    lists: ({ agreementId }) => agreementId,
+  },
   'post /api/v1/closes': {
     ask: () => ['/api/v1/closes', { month: '2026-01' }],
     allowed: ['north'],

@@ -2,7 +2,20 @@
 import { describe, expect, test } from 'vitest';
 import { closedAt, closePlan, notePlan } from './close-plans.ts';
 import type { OpenedStore } from './store-engines.ts';
-import { addAgreement, addBranch, addOrganisation, all, begin, must, newId, scopeOf, walk } from './tenants.ts';
+import {
+  addAccount,
+  addAgreement,
+  addBranch,
+  addOrganisation,
+  addSite,
+  all,
+  begin,
+  must,
+  newId,
+  scopeOf,
+  vendorOf,
+  walk,
+} from './tenants.ts';
 
 const conflict = { ok: false, code: 'CONFLICT' };
 
@@ -37,6 +50,27 @@ export function billingContract(use: () => OpenedStore): void {
       expect(await inForce(seller.id, '2026-03')).toEqual([agreement.id, other.id].toSorted());
       expect(await inForce(seller.id, '2026-05')).toEqual([second.id, other.id].toSorted());
       expect(await inForce(null, '2026-05')).toEqual(expect.arrayContaining([second.id, other.id]));
+    });
+
+    test('can be closed from the first month on that has both an agreement and a site', async () => {
+      const { store } = use();
+      const vendor = await vendorOf(store);
+      const seller = await addOrganisation(store, 'distributor', vendor);
+      const buyer = await addOrganisation(store, 'msp', seller);
+      const first = () => store.billing.firstBillableMonth(scopeOf(seller));
+      expect(await first()).toBeUndefined();
+      await addAgreement(store, seller, buyer, { validFrom: '2026-03' });
+      expect(await first()).toBeUndefined();
+      const account = await addAccount(store, buyer);
+      await addSite(store, account);
+      expect(await first()).toBeUndefined();
+      await addSite(store, account, { enrolledAt: '2026-05-05T00:00:00.000Z' });
+      expect(await first()).toBe('2026-05');
+      await addSite(store, account, { enrolledAt: '2026-01-05T00:00:00.000Z' });
+      expect(await first()).toBe('2026-03');
+      await addAgreement(store, seller, await addOrganisation(store, 'msp', seller), { validFrom: '2025-12' });
+      expect(await first()).toBe('2026-01');
+      expect(await store.billing.firstBillableMonth(scopeOf(buyer))).toBeUndefined();
     });
 
     test('are listed by filter and page', async () => {
