@@ -52,6 +52,12 @@ export function addAgreementCommands(program: Command, io: ProgramIo): void {
       missingReports: z.string(),
       programme: z.string(),
     }),
+    fields: {
+      serverUnitPriceMinor: '--server-price',
+      workstationUnitPriceMinor: '--workstation-price',
+      taxRatePercent: '--tax-rate',
+      missingReportPolicy: '--missing-reports',
+    },
     examples: [
       'agreement create --buyer org_… --currency EUR --server-price 4.50 --workstation-price 1.20 \\\n      --tax-rate 0 --valid-from 2026-01 --time-zone Europe/Rome --missing-reports estimate',
     ],

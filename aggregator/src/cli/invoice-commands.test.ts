@@ -1,4 +1,4 @@
-import type { CloseResult, LineEvidence } from '@rollcall/shared/api/invoice.ts';
+import type { CloseResult, DueClose, LineEvidence } from '@rollcall/shared/api/invoice.ts';
 import { describe, expect, it } from 'vitest';
 import { invoiceLines } from '../core/billing/lines.ts';
 import { agreementWith, idOf, siteWith } from '../core/billing/testing/edge-facts.ts';
@@ -48,6 +48,35 @@ describe('close', () => {
   it('leaves with 0 where every edge was visited', async () => {
     const answers = { 'POST /api/v1/closes': { month, edges: [edge('Süd AG')] } };
     expect(await runAgainst(answers, ['close', month])).toMatchObject({ code: 0, err: '' });
+  });
+});
+
+describe('close --due', () => {
+  const row: DueClose = { ...edge('Nord GmbH', { outcome: 'credited' }), month, currency: 'EUR', netMinor: -950 };
+
+  it('lists months and buyers, what closing would do, and why one cannot be closed', async () => {
+    const rows = [row, { ...row, ...failed, month: '2026-02', netMinor: null }];
+    const answers = { 'GET /api/v1/closes/due?limit=500': { rows, nextCursor: null } };
+    const { code, out } = await runAgainst(answers, ['close', '--due']);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /2026-03 +Nord GmbH +credited +-9\.50 EUR[^]*2026-02 +Nord GmbH +failed +- .*NOT_BILLABLE: an amount/,
+    );
+  });
+
+  it('follows pages that hold nothing', async () => {
+    const answers = {
+      'GET /api/v1/closes/due?limit=500': { rows: [], nextCursor: 'abc' },
+      'GET /api/v1/closes/due?cursor=abc&limit=500': { rows: [row], nextCursor: null },
+    };
+    expect((await runAgainst(answers, ['close', '--due', '--json'])).out).toContain('"month": "2026-03"');
+  });
+
+  it.each([
+    [['close', month, '--due'], 'leave <month> out'],
+    [['close', '--due', '--preview'], "'--due' cannot be used with option '--preview'"],
+  ])('is refused beside what it leaves no sense to: %j', async (args, says) => {
+    expect(await runAgainst({}, args)).toMatchObject({ code: 2, err: expect.stringContaining(says), asked: [] });
   });
 });
 

@@ -1,10 +1,18 @@
 /** `rollcall close` and `rollcall invoice`: from a month's reports to what the buyers owe, and why. */
-import { ClosePreview, CloseResult, Invoice, InvoiceLine, LineEvidence } from '@rollcall/shared/api/invoice.ts';
+import {
+  ClosePreview,
+  CloseResult,
+  DueClose,
+  Invoice,
+  InvoiceLine,
+  LineEvidence,
+} from '@rollcall/shared/api/invoice.ts';
 import { formatMinor } from '@rollcall/shared/domain/money.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
+import { addAdminCommand, type Arguments, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
+import { UsageError } from './failure.ts';
 import { outOption, writeOut } from './file-output.ts';
 import { printEvidence } from './line-evidence-text.ts';
 import type { Column } from './printer.ts';
@@ -24,6 +32,12 @@ const previewColumns: readonly Column<ClosePreview['edges'][number]>[] = [
   ['NET', (row) => (row.netMinor === null ? null : `${formatMinor(row.netMinor, row.currency)} ${row.currency}`)],
   ['MISSING REPORTS', (row) => row.missingCount],
   ['DIFFERING', (row) => row.differingCount],
+];
+/** What closing would do now, month by month. */
+const dueColumns: readonly Column<DueClose>[] = [
+  ['MONTH', (row) => row.month],
+  ...previewColumns,
+  ['WHY NOT', (row) => row.failure && `${row.failure.code}: ${row.failure.message}`],
 ];
 
 const columns: readonly Column<Invoice>[] = [
@@ -49,15 +63,31 @@ const fields: readonly Column<Invoice>[] = [
 
 export function addInvoiceCommands(program: Command, io: ProgramIo): void {
   addAdminCommand(program, io, {
-    name: 'close <month>',
+    name: 'close [month]',
     summary: 'close a month: make the invoices, or the notes that correct them; again changes nothing',
     options: [
       new Option('--without-missing', 'do not wait for missing reports; a debit note bills them when they come'),
       new Option('--preview', 'only tell what it would do'),
+      new Option('--due', 'list the months and buyers that wait for it, and why').conflicts([
+        'withoutMissing',
+        'preview',
+      ]),
+      limitOption,
     ],
-    schema: z.object({ withoutMissing: z.boolean().default(false), preview: z.boolean().default(false) }),
-    examples: ['close 2026-02 --preview', 'close 2026-02'],
-    async run({ client, print, options: { withoutMissing, preview }, args }) {
+    schema: z.object({
+      withoutMissing: z.boolean().default(false),
+      preview: z.boolean().default(false),
+      due: z.boolean().default(false),
+      limit: Limit,
+    }),
+    examples: ['close --due', 'close 2026-02 --preview', 'close 2026-02'],
+    async run({ client, print, options: { withoutMissing, preview, due, limit }, args }) {
+      if (due) {
+        if (args.given.length > 0) throw new UsageError('--due lists every month: leave <month> out');
+        const { rows, more } = await client.list('/api/v1/closes/due', DueClose, {}, limit);
+        print.rows(rows, dueColumns, more);
+        return;
+      }
       const request = { month: theArgument(args), withoutMissing };
       if (preview) {
         const { edges } = await client.get('/api/v1/closes', ClosePreview, request);
@@ -173,4 +203,4 @@ function refuseFailed(edges: readonly ClosedEdge[], hint: string): void {
   );
 }
 
-const pathOf = (args: readonly string[]): string => `/api/v1/invoices/${encodeURIComponent(theArgument(args))}`;
+const pathOf = (args: Arguments): string => `/api/v1/invoices/${encodeURIComponent(theArgument(args))}`;

@@ -49,6 +49,7 @@ export function addTokenCommands(program: Command, io: ProgramIo): void {
         path: ['site'],
         message: 'give --site, or --account for a roll-out',
       }),
+    fields: { usesMax: '--uses' },
     examples: [
       'enrolment-token create --site site_…',
       'enrolment-token create --account acc_… --uses 25 --valid-hours 168',

@@ -177,6 +177,17 @@ describe('problems', () => {
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
   });
 
+  it.each([
+    ['/api/v1/sites/nosuch', 'there is no site with this identifier'],
+    ['/api/v1/invoices/nosuch/pdf', 'there is no invoice with this identifier'],
+    ['/api/v1/sites/nosuch/reports/2026-13', 'there is no site with this identifier'],
+    ['/api/v1/sites/site_00000000000000000000/reports/2026-13', 'there is nothing at this address'],
+  ])('says what there is not: %s', async (path, detail) => {
+    const { status, body } = await tree.ask(tree.alpha, 'GET', path);
+    expect([status, body['detail']]).toEqual([404, detail]);
+    expect(body['hint']).toMatch(/of the form (site|inv)_…|must be a month/);
+  });
+
   it('names every field that is wrong, at once', async () => {
     const { body } = await tree.ask(tree.alpha, 'POST', '/api/v1/sites', {
       accountId: 'x',
