@@ -5,6 +5,7 @@ import { generateSigningKey, signerFromPem, systemChance } from '@rollcall/share
 import { leaseSignerFromPem } from '@rollcall/shared/node/lease-token.ts';
 import type { Logger } from '@rollcall/shared/node/logger.ts';
 import type { AggregatorConfig } from './config.ts';
+import { createPdfPress } from './delivery/pdf-press.ts';
 import { createGateway, type Gateway } from './gateway/gateway.ts';
 import type { GatewayLimits } from './gateway/limits.ts';
 import { createApp } from './http/app.ts';
@@ -86,8 +87,17 @@ async function serve(config: AggregatorConfig, store: Store, gateway: Gateway, d
   // The port is known once it listens; the address is asked for by requests alone, and these come later.
   let { port } = config;
   const ownUrl = (): string => `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  const press = createPdfPress();
   const app = createApp(
-    { store, gateway, clock, chance, logger, enrol: (request, remoteAddress) => gateway.enrol(request, remoteAddress) },
+    {
+      store,
+      gateway,
+      clock,
+      chance,
+      logger,
+      press,
+      enrol: (request, remoteAddress) => gateway.enrol(request, remoteAddress),
+    },
     {
       version: softwareVersion,
       publicUrl: () => config.publicUrl ?? ownUrl(),
@@ -119,6 +129,7 @@ async function serve(config: AggregatorConfig, store: Store, gateway: Gateway, d
     logger.info('stopping');
     // Sites first hear that we go and what they sent is stored; requests under way end meanwhile.
     await Promise.all([server.stop(config.stopTimeoutSeconds * 1000), gateway.stop()]);
+    await press.close();
     await store.close();
     logger.info('stopped');
   };

@@ -42,9 +42,8 @@ export async function benchMonthClose(): Promise<CloseFigures> {
 
 async function measure(siteCount: number): Promise<CloseFigures['sizes'][number]> {
   const folder = mkdtempSync(join(tmpdir(), 'rollcall-bench-'));
-  const store = await openStore(`sqlite:${join(folder, 'rollcall.db')}`, {
-    logger: createLogger({ name: 'bench', level: 'error' }),
-  });
+  const logger = createLogger({ name: 'bench', level: 'error' });
+  const store = await openStore(`sqlite:${join(folder, 'rollcall.db')}`, { logger });
   try {
     await store.migrate();
     const { vendor, distributor, msps, sites } = await makeEstate(store, siteCount);
@@ -55,7 +54,7 @@ async function measure(siteCount: number): Promise<CloseFigures['sizes'][number]
     const began = performance.now();
     let lines = 0;
     for (const seller of [vendor, distributor]) {
-      const closed = await closeMonth({ store, clock, chance: systemChance }, scopeOf(seller), {
+      const closed = await closeMonth({ store, clock, chance: systemChance, logger }, scopeOf(seller), {
         month,
         withoutMissing: false,
       });

@@ -373,7 +373,13 @@ export class World {
   async #close(tenants: Tenants, store: Store, month: string, withoutMissing: boolean): Promise<void> {
     const sellers = new Map(tenants.edges.map(({ seller }) => [seller.id, seller]));
     for (const seller of sellers.values()) {
-      const deps = { store, clock: this.#clock, chance: this.#random.bytes };
+      // The world is broken, not its figures: whoever reads the failing seed wants the error itself.
+      const logger = {
+        error: ({ err }: { err?: Error }): never => {
+          throw err ?? new Error('an edge could not be closed');
+        },
+      };
+      const deps = { store, clock: this.#clock, chance: this.#random.bytes, logger };
       const closed = await closeMonth(deps, scopeOf(seller), { month, withoutMissing });
       const outcomes = closed.ok ? closed.result.edges.map(({ outcome }) => outcome) : [closed.code];
       for (const outcome of outcomes) this.#closes[outcome] = (this.#closes[outcome] ?? 0) + 1;

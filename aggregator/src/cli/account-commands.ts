@@ -30,6 +30,7 @@ export function addAccountCommands(program: Command, io: ProgramIo): void {
       address: z.array(z.string()).default([]),
       note: z.string(),
     }),
+    fields: { addressLines: '--address' },
     examples: ['account create --name "Bäckerei Huber" --msp org_…'],
     async run({ client, print, options: { name, msp, address, note } }) {
       const mspId = msp ?? (await client.get('/api/v1/me', Me)).organisation.id;

@@ -4,7 +4,8 @@ import type { Writable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { ApiClient } from './api-client.ts';
-import { UsageError } from './failure.ts';
+import { ProblemError, UsageError } from './failure.ts';
+import { type FieldOptions, inOptionNames } from './option-names.ts';
 import { createPrinter, type Printer } from './printer.ts';
 
 /** The process as the commands see it. */
@@ -19,7 +20,10 @@ const ConnectionOptions = z.object({
   json: z.boolean().default(false),
 });
 
-export type AdminCall<Options> = { client: ApiClient; print: Printer; options: Options; args: readonly string[] };
+/** The arguments of a command: what was given, and how the usage names them. */
+export type Arguments = { given: readonly string[]; names: readonly string[] };
+
+export type AdminCall<Options> = { client: ApiClient; print: Printer; options: Options; args: Arguments };
 
 export type AdminSpec<Shape extends z.ZodObject> = {
   /** As commander writes it: `create`, `show <site>`. */
@@ -29,6 +33,8 @@ export type AdminSpec<Shape extends z.ZodObject> = {
   /** Reads the options above; what it refuses is a wrong command line. */
   schema: Shape;
   examples?: readonly string[];
+  /** Fields of the API whose option has another name (option-names.ts). */
+  fields?: FieldOptions;
   run(call: AdminCall<z.output<Shape>>): Promise<void>;
 };
 
@@ -57,15 +63,21 @@ export function addAdminCommand<Shape extends z.ZodObject>(
       throw new UsageError(
         options.error.issues.map((issue) => `--${flagName(String(issue.path[0] ?? ''))}: ${issue.message}`).join('; '),
       );
-    await spec.run({
+    const call: AdminCall<z.output<Shape>> = {
       client: new ApiClient(
         serverUrl(server ?? (io.environment['ROLLCALL_SERVER'] || defaultServer)),
         readToken(tokenFile, io.environment['ROLLCALL_TOKEN']),
       ),
       print: createPrinter(io.out, io.err, json),
       options: options.data,
-      args: command.args,
-    });
+      args: { given: command.args, names: command.registeredArguments.map((argument) => argument.name()) },
+    };
+    try {
+      await spec.run(call);
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      throw new ProblemError(inOptionNames(error.problem, command, spec.fields ?? {}));
+    }
   });
 }
 
@@ -82,10 +94,10 @@ export const WholeNumber = z
   .regex(/^\d{1,9}$/, 'a whole number')
   .transform(Number);
 
-/** The one argument of a command that takes one; commander has made sure that it is there. */
-export function theArgument(args: readonly string[], place = 0): string {
-  const argument = args[place];
-  if (argument === undefined) throw new UsageError('an argument is missing');
+/** An argument of a command. @throws UsageError that names it where it is missing. */
+export function theArgument({ given, names }: Arguments, place = 0): string {
+  const argument = given[place];
+  if (argument === undefined || argument === '') throw new UsageError(`<${names[place] ?? 'argument'}> is missing`);
   return argument;
 }
 

@@ -1,6 +1,7 @@
 /** `rollcall agreement`: prices between the own organisation and the buyers right below it. */
 import { Agreement } from '@rollcall/shared/api/agreement.ts';
-import { Currency, formatMinor } from '@rollcall/shared/domain/money.ts';
+import { Currency } from '@rollcall/shared/domain/currency.ts';
+import { formatMinor } from '@rollcall/shared/domain/money.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { addAdminCommand, Limit, limitOption, type ProgramIo, WholeNumber } from './admin-command.ts';
@@ -51,6 +52,12 @@ export function addAgreementCommands(program: Command, io: ProgramIo): void {
       missingReports: z.string(),
       programme: z.string(),
     }),
+    fields: {
+      serverUnitPriceMinor: '--server-price',
+      workstationUnitPriceMinor: '--workstation-price',
+      taxRatePercent: '--tax-rate',
+      missingReportPolicy: '--missing-reports',
+    },
     examples: [
       'agreement create --buyer org_… --currency EUR --server-price 4.50 --workstation-price 1.20 \\\n      --tax-rate 0 --valid-from 2026-01 --time-zone Europe/Rome --missing-reports estimate',
     ],

@@ -1,10 +1,20 @@
 /** `rollcall close` and `rollcall invoice`: from a month's reports to what the buyers owe, and why. */
-import { ClosePreview, CloseResult, Invoice, InvoiceLine, LineEvidence } from '@rollcall/shared/api/invoice.ts';
+import {
+  ClosePreview,
+  CloseResult,
+  DueClose,
+  Invoice,
+  InvoiceLine,
+  LineEvidence,
+} from '@rollcall/shared/api/invoice.ts';
 import { formatMinor } from '@rollcall/shared/domain/money.ts';
+import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
+import { addAdminCommand, type Arguments, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
+import { UsageError } from './failure.ts';
 import { outOption, writeOut } from './file-output.ts';
+import { printEvidence } from './line-evidence-text.ts';
 import type { Column } from './printer.ts';
 
 type ClosedEdge = CloseResult['edges'][number];
@@ -14,12 +24,20 @@ const closeColumns: readonly Column<ClosedEdge>[] = [
   ['OUTCOME', (row) => row.outcome],
   ['NUMBER', (row) => row.number],
   ['MISSING REPORTS', (row) => row.missingCount],
+  ['DIFFERING', (row) => row.differingCount],
   ['INVOICE', (row) => row.invoiceId],
 ];
 const previewColumns: readonly Column<ClosePreview['edges'][number]>[] = [
   ...closeColumns.slice(0, 2),
   ['NET', (row) => (row.netMinor === null ? null : `${formatMinor(row.netMinor, row.currency)} ${row.currency}`)],
   ['MISSING REPORTS', (row) => row.missingCount],
+  ['DIFFERING', (row) => row.differingCount],
+];
+/** What closing would do now, month by month. */
+const dueColumns: readonly Column<DueClose>[] = [
+  ['MONTH', (row) => row.month],
+  ...previewColumns,
+  ['WHY NOT', (row) => row.failure && `${row.failure.code}: ${row.failure.message}`],
 ];
 
 const columns: readonly Column<Invoice>[] = [
@@ -45,20 +63,41 @@ const fields: readonly Column<Invoice>[] = [
 
 export function addInvoiceCommands(program: Command, io: ProgramIo): void {
   addAdminCommand(program, io, {
-    name: 'close <month>',
+    name: 'close [month]',
     summary: 'close a month: make the invoices, or the notes that correct them; again changes nothing',
     options: [
       new Option('--without-missing', 'do not wait for missing reports; a debit note bills them when they come'),
       new Option('--preview', 'only tell what it would do'),
+      new Option('--due', 'list the months and buyers that wait for it, and why').conflicts([
+        'withoutMissing',
+        'preview',
+      ]),
+      limitOption,
     ],
-    schema: z.object({ withoutMissing: z.boolean().default(false), preview: z.boolean().default(false) }),
-    examples: ['close 2026-02 --preview', 'close 2026-02'],
-    async run({ client, print, options: { withoutMissing, preview }, args }) {
-      const month = theArgument(args);
-      if (preview)
-        print.rows((await client.get('/api/v1/closes', ClosePreview, { month, withoutMissing })).edges, previewColumns);
-      else
-        print.rows((await client.post('/api/v1/closes', { month, withoutMissing }, CloseResult)).edges, closeColumns);
+    schema: z.object({
+      withoutMissing: z.boolean().default(false),
+      preview: z.boolean().default(false),
+      due: z.boolean().default(false),
+      limit: Limit,
+    }),
+    examples: ['close --due', 'close 2026-02 --preview', 'close 2026-02'],
+    async run({ client, print, options: { withoutMissing, preview, due, limit }, args }) {
+      if (due) {
+        if (args.given.length > 0) throw new UsageError('--due lists every month: leave <month> out');
+        const { rows, more } = await client.list('/api/v1/closes/due', DueClose, {}, limit);
+        print.rows(rows, dueColumns, more);
+        return;
+      }
+      const request = { month: theArgument(args), withoutMissing };
+      if (preview) {
+        const { edges } = await client.get('/api/v1/closes', ClosePreview, request);
+        print.rows(edges, previewColumns);
+        refuseFailed(edges, 'mend the cause, then look again');
+        return;
+      }
+      const { edges } = await client.post('/api/v1/closes', request, CloseResult);
+      print.rows(edges, closeColumns);
+      refuseFailed(edges, 'the others are closed; mend the cause, then close again');
     },
   });
 
@@ -137,46 +176,31 @@ export function addInvoiceCommands(program: Command, io: ProgramIo): void {
   }
   addAdminCommand(invoice, io, {
     name: 'evidence <invoice> <line>',
-    summary: 'why a line says what it says: who stood deployed at the peak, and since when',
+    summary: 'why a line says what it says: who stood deployed at the peak, since when, and what was billed before',
     schema: z.object({}),
     async run({ client, print, args }) {
       const evidence = await client.get(
         `${pathOf(args)}/lines/${encodeURIComponent(theArgument(args, 1))}/evidence`,
         LineEvidence,
       );
-      if (print.json) {
-        print.one(evidence, []);
-        return;
-      }
-      print.one(evidence, [
-        ['SITE', ({ line }) => line.siteName],
-        ['KIND', ({ line }) => line.kind],
-        ['MONTH', ({ line }) => line.month],
-        ['PEAK', ({ peak }) => peak],
-        ['AT', ({ peakAt }) => peakAt],
-        [
-          'BASIS',
-          ({ line, report }) =>
-            report === null ? line.basis : `signed report, revision ${report.revision}, ledger entry ${report.seq}`,
-        ],
-        [
-          'DIFFERENCE',
-          ({ difference }) =>
-            difference === null
-              ? 'none: report and ledger name the same endpoints'
-              : `${difference.onlyReported.length} only reported, ${difference.onlyHeld.length} only in the ledger`,
-        ],
-      ]);
-      print.rows(evidence.endpoints, [
-        ['ENDPOINT', (row) => row.endpointId],
-        ['HOST', (row) => row.hostName],
-        ['MACHINE', (row) => row.machineId],
-        ['DEPLOYED', (row) => row.deployedAt],
-        ['REMOVED', (row) => row.removedAt],
-        ['LEDGER ENTRY', (row) => row.deployedSeq],
-      ]);
+      printEvidence(print, evidence);
     },
   });
 }
 
-const pathOf = (args: readonly string[]): string => `/api/v1/invoices/${encodeURIComponent(theArgument(args))}`;
+/** @throws RollcallError for a script that looks at the exit code alone; what was closed has been printed. */
+function refuseFailed(edges: readonly ClosedEdge[], hint: string): void {
+  const failures = edges.flatMap(({ buyerName, failure }) => (failure === null ? [] : [{ buyerName, ...failure }]));
+  if (failures.length === 0) return;
+  const reasons = failures.map(({ buyerName, code, message }) => `\n  ${buyerName}: ${code}: ${message}`).join('');
+  throw new RollcallError(
+    'EDGES_FAILED',
+    `${failures.length} of ${edges.length} buyers could not be closed${reasons}`,
+    {
+      retryable: true,
+      hint,
+    },
+  );
+}
+
+const pathOf = (args: Arguments): string => `/api/v1/invoices/${encodeURIComponent(theArgument(args))}`;

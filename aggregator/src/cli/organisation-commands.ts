@@ -38,6 +38,7 @@ export function addOrganisationCommands(program: Command, io: ProgramIo): void {
       taxId: z.string().optional(),
       address: z.array(z.string()).default([]),
     }),
+    fields: { addressLines: '--address' },
     examples: [
       'organisation create --kind distributor --name "Nord GmbH" --country DE --currency EUR',
       'organisation create --kind msp --name "Alpi IT" --country IT --currency EUR --parent org_…',

@@ -1,5 +1,6 @@
 /** Prices as people write them ("4.50") and as the API takes them (450 minor units). */
-import { type Currency, Decimal, minorUnitExponent } from '@rollcall/shared/domain/money.ts';
+import { type Currency, minorUnitExponent } from '@rollcall/shared/domain/currency.ts';
+import { Decimal } from '@rollcall/shared/domain/money.ts';
 import { UsageError } from './failure.ts';
 
 /** An exact decimal in the currency's main unit, as minor units; text all the way, so that nothing is rounded. */

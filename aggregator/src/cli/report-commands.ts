@@ -3,7 +3,7 @@ import { ReportDetail, ReportRow } from '@rollcall/shared/api/report.ts';
 import type { KindCounts } from '@rollcall/shared/api/site.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
+import { addAdminCommand, type Arguments, Limit, limitOption, type ProgramIo, theArgument } from './admin-command.ts';
 import { outOption, writeOut } from './file-output.ts';
 import type { Column } from './printer.ts';
 
@@ -36,6 +36,7 @@ const fields: readonly Column<ReportDetail>[] = [
   ['WORKSTATIONS REPORTED', (row) => row.reported?.workstation ?? null],
   ['WORKSTATIONS COUNTED', (row) => row.counted.workstation],
   ['WORKSTATION PEAK AT', (row) => row.report?.peaks.workstation.at ?? null],
+  ['ACTIVE AT CLOSE', (row) => counts(row.report?.activeAtClose ?? null)],
   ['REVISION', (row) => row.revision],
   ['SEALED', (row) => row.report?.sealedAt ?? null],
   ['RECEIVED', (row) => row.receivedAt],
@@ -83,7 +84,7 @@ export function addReportCommands(program: Command, io: ProgramIo): void {
     examples: ['report csv --month 2026-02 --out february.csv', 'report csv site_… 2026-02'],
     async run({ client, print, options: { out, ...filter }, args }) {
       const { content } =
-        args.length === 0
+        args.given.length === 0
           ? await client.download('/api/v1/reports/csv', queryOf(filter))
           : await client.download(`${pathOf(args)}/csv`);
       await writeOut(print, out, content);
@@ -91,5 +92,5 @@ export function addReportCommands(program: Command, io: ProgramIo): void {
   });
 }
 
-const pathOf = (args: readonly string[]): string =>
+const pathOf = (args: Arguments): string =>
   `/api/v1/sites/${encodeURIComponent(theArgument(args))}/reports/${encodeURIComponent(theArgument(args, 1))}`;

@@ -141,6 +141,7 @@ async function newToken(store: Store, organisationId: string, name: string): Pro
     id: idFrom('apiToken', systemChance(idRandomBytes)),
     organisationId,
     name,
+    createdByTokenId: null,
     createdAt: systemClock.now(),
     expiresAt: null,
     lastUsedAt: null,

@@ -2,7 +2,15 @@
 import { Deployment, Finding, SiteView } from '@rollcall/shared/api/site.ts';
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { addAdminCommand, Limit, limitOption, type ProgramIo, theArgument, WholeNumber } from './admin-command.ts';
+import {
+  addAdminCommand,
+  type Arguments,
+  Limit,
+  limitOption,
+  type ProgramIo,
+  theArgument,
+  WholeNumber,
+} from './admin-command.ts';
 import { UsageError } from './failure.ts';
 import type { Column } from './printer.ts';
 
@@ -192,4 +200,4 @@ export function addSiteCommands(program: Command, io: ProgramIo): void {
   });
 }
 
-const pathOf = (args: readonly string[]): string => `/api/v1/sites/${encodeURIComponent(theArgument(args))}`;
+const pathOf = (args: Arguments): string => `/api/v1/sites/${encodeURIComponent(theArgument(args))}`;

@@ -22,6 +22,7 @@ const apiColumns: readonly Column<ApiToken>[] = [
   ['LAST USED', (row) => row.lastUsedAt],
   ['EXPIRES', (row) => row.expiresAt],
   ['REVOKED', (row) => row.revokedAt],
+  ['MADE WITH', (row) => row.createdByTokenId],
 ];
 
 const shownOnce = 'Keep the token: it is shown this once.';
@@ -48,6 +49,7 @@ export function addTokenCommands(program: Command, io: ProgramIo): void {
         path: ['site'],
         message: 'give --site, or --account for a roll-out',
       }),
+    fields: { usesMax: '--uses' },
     examples: [
       'enrolment-token create --site site_…',
       'enrolment-token create --account acc_… --uses 25 --valid-hours 168',
@@ -99,7 +101,10 @@ export function addTokenCommands(program: Command, io: ProgramIo): void {
     options: [
       new Option('--name <name>', 'what it is for').makeOptionMandatory(),
       new Option('--organisation <organisation>', 'whom it acts for (default: your own)'),
-      new Option('--valid-days <days>', 'how long it may be used (default: until revoked)'),
+      new Option(
+        '--valid-days <days>',
+        'how long it may be used, at most as long as your own token (default: that long)',
+      ),
     ],
     schema: z.object({ name: z.string(), organisation: z.string().optional(), validDays: WholeNumber.optional() }),
     examples: ['api-token create --name "nightly export" --valid-days 365'],
@@ -122,7 +127,7 @@ export function addTokenCommands(program: Command, io: ProgramIo): void {
   });
   addAdminCommand(api, io, {
     name: 'revoke <token>',
-    summary: 'revoke an API token by its identifier',
+    summary: 'revoke an API token by its identifier, and all that were made with it',
     schema: z.object({}),
     run: async ({ client, print, args }) =>
       print.one(

@@ -154,15 +154,6 @@ describe('planIngest', () => {
         },
       },
     ],
-    [
-      'its witness',
-      {
-        peaks: {
-          server: { peak: 1, at: '2026-01-11T00:00:00.000Z', endpoints: [] },
-          workstation: { peak: 0, at: null, endpoints: [] },
-        },
-      },
-    ],
     ['the start of its period', { period: { start: '2026-01-01T00:00:00.000Z', end: januaryEnd } }],
     ['what it is computed up to', { upTo: { seq: 1, hash: 'a'.repeat(64) } }],
   ])('keeps a sealed report that differs in %s, and says so', (_, changes) => {
@@ -207,6 +198,10 @@ describe('planIngest', () => {
 
 describe('planIngest refuses with BAD_ENTRY', () => {
   const at = '2026-01-11T00:00:00.000Z';
+  const peaksOf = (peak: number, witnesses: number) => ({
+    server: { peak, at, endpoints: Array.from({ length: witnesses }, (_, index) => endpointId(index)) },
+    workstation: { peak: 0, at: null, endpoints: [] },
+  });
   const rows: [string, RegExp, (ledger: SiteLedger) => void][] = [
     [
       'a body that is not that of its kind',
@@ -251,6 +246,24 @@ describe('planIngest refuses with BAD_ENTRY', () => {
       },
     ],
     ['a seal that says it is a correction', /revision 1/, (l) => l.sealNext({ revision: 2 })],
+    [
+      'a peak with fewer witnesses than it counts',
+      /peaks\.server\.endpoints: must name as many endpoints as the peak says/,
+      (l) => l.sealNext({ peaks: peaksOf(2, 1) }),
+    ],
+    [
+      'a peak beyond what a report can name',
+      /peaks\.server\.peak: Too big/,
+      (l) => l.sealNext({ peaks: peaksOf(9_007_199_254_740_991, 1) }),
+    ],
+    [
+      'a correction with more witnesses than its peak counts',
+      /peaks\.server\.endpoints/,
+      (l) => {
+        l.sealNext({});
+        l.correct('2026-01', [], '2026-02-04T00:00:00.000Z', { peaks: peaksOf(0, 1) });
+      },
+    ],
     [
       'a seal with exclusions',
       /without exclusions/,

@@ -24,6 +24,7 @@ const linesOf = (msps: number) =>
         counts: { server: 1, workstation: 2 },
         basis: index === 0 ? ('estimate' as const) : ('report' as const),
         revision: null,
+        countedUpTo: index === 0 ? 9 : null,
       };
     }),
     agreementWith(),
@@ -41,7 +42,7 @@ describe('the rows an invoice prints', () => {
     [3, 'total', 0, 0, 0],
   ])('at most %i: the level is %s', async (rowsMax, level, msps, accounts, kept) => {
     const body = await invoiceBody(inBatches(lines), rowsMax);
-    expect(body).toMatchObject({ level, lineCount: 32, hasEstimates: true });
+    expect(body).toMatchObject({ level, lineCount: 32, estimatedSites: 1, hasWithdrawn: false });
     expect(body.msps).toHaveLength(msps);
     expect(body.msps.flatMap((msp) => msp.accounts)).toHaveLength(accounts);
     expect(body.msps.flatMap((msp) => msp.accounts.flatMap((account) => account.lines))).toHaveLength(kept);

@@ -28,7 +28,9 @@ export type InvoiceBody = {
   level: 'lines' | 'accounts' | 'msps' | 'total';
   lineCount: number;
   msps: MspGroup[];
-  hasEstimates: boolean;
+  /** Sites with a figure that rests on an estimate. */
+  estimatedSites: number;
+  hasWithdrawn: boolean;
 };
 
 /** Reads all lines once, in their order (MSP, account, site, kind), and keeps the finest level of at most `rowsMax` rows. */
@@ -36,14 +38,20 @@ export async function invoiceBody(
   batches: AsyncIterable<readonly InvoiceLine[]>,
   rowsMax = bodyRowsMax,
 ): Promise<InvoiceBody> {
-  const body: InvoiceBody = { level: 'lines', lineCount: 0, msps: [], hasEstimates: false };
+  const body: InvoiceBody = { level: 'lines', lineCount: 0, msps: [], estimatedSites: 0, hasWithdrawn: false };
+  let estimatedSiteId: string | undefined;
   let accountId: string | undefined;
   let accountCount = 0;
   let mspId: string | undefined;
   for await (const batch of batches) {
     for (const line of batch) {
       body.lineCount++;
-      body.hasEstimates ||= line.basis === 'estimate';
+      body.hasWithdrawn ||= line.basis === 'withdrawn';
+      // The lines of a site follow one another.
+      if (line.basis === 'estimate' && line.siteId !== estimatedSiteId) {
+        estimatedSiteId = line.siteId;
+        body.estimatedSites++;
+      }
       if (line.mspId !== mspId) {
         mspId = line.mspId;
         accountId = undefined;

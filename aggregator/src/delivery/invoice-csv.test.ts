@@ -38,8 +38,8 @@ describe('an invoice as CSV', () => {
     expect(lines[1]).toContain(
       'INV-2026-000001,invoice,finalised,,Vendor,Distributor,2026-03,2026-04-02T08:00:00.000Z,2026-05-02,1,',
     );
-    expect(lines[1]).toMatch(/,Büro,server,2,9\.50,19\.00,EUR,22,report,1$/);
-    expect(lines[2]).toMatch(/,Büro,workstation,5,3\.00,15\.00,EUR,22,report,1$/);
+    expect(lines[1]).toMatch(/,Büro,server,2,9\.50,19\.00,EUR,22,report,1,34\.00,7\.48,41\.48$/);
+    expect(lines[2]).toMatch(/,Büro,workstation,5,3\.00,15\.00,EUR,22,report,1,34\.00,7\.48,41\.48$/);
     expect(lines.slice(3)).toEqual(['']);
   });
 
@@ -47,7 +47,7 @@ describe('an invoice as CSV', () => {
     const [, note] = invoiced('Büro');
     const text = await textOf(invoiceCsv(note!.document, batchesOf(note!.lines)));
     expect(text).toContain('CRN-2026-000002,credit-note,finalised,INV-2026-000001,');
-    expect(text).toMatch(/,Büro,server,-1,9\.50,-9\.50,EUR,22,report,2\r\n$/);
+    expect(text).toMatch(/,Büro,server,-1,9\.50,-9\.50,EUR,22,report,2,-9\.50,-2\.09,-11\.59\r\n$/);
   });
 
   it.each([

@@ -5,7 +5,8 @@ import { type CsvCell, type CsvColumns, csvPieces } from './csv.ts';
 
 /**
  * Amounts are exact decimals in the main unit of `currency`, with a point and no thousands mark; negative on a credit.
- * `tax_rate_percent` applies once to the document's net total, never to a line. `report_revision` is empty on an estimate.
+ * `tax_rate_percent` applies once to the document's net total, never to a line: `document_net`, `document_tax` and
+ * `document_gross` are the whole document's, the same on each of its rows. `report_revision` is empty where a line rests on none.
  */
 export const invoiceCsvColumns = [
   'document',
@@ -32,6 +33,9 @@ export const invoiceCsvColumns = [
   'tax_rate_percent',
   'basis',
   'report_revision',
+  'document_net',
+  'document_tax',
+  'document_gross',
 ] as const satisfies CsvColumns;
 
 /** The file in pieces, as the batches of lines come. */
@@ -48,6 +52,9 @@ export function invoiceCsv(invoice: Invoice, lines: AsyncIterable<readonly Invoi
     invoice.finalisedAt,
     invoice.dueOn,
   ];
+  const totals = [invoice.netMinor, invoice.taxMinor, invoice.grossMinor].map(
+    (amountMinor): CsvCell => ({ decimal: formatMinor(amountMinor, currency) }),
+  );
   return csvPieces(invoiceCsvColumns, lines, (line) => [
     ...document,
     line.number,
@@ -65,5 +72,6 @@ export function invoiceCsv(invoice: Invoice, lines: AsyncIterable<readonly Invoi
     { decimal: invoice.taxRatePercent },
     line.basis,
     line.revision,
+    ...totals,
   ]);
 }

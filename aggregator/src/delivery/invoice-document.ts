@@ -1,21 +1,19 @@
 /** What the files of an invoice are made from, and the words and amounts they share. The files themselves: `invoice-pdf.ts`, `invoice-csv.ts`. */
-import type { Invoice, InvoiceKind, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
-import type { Organisation } from '@rollcall/shared/api/organisation.ts';
-import { type Currency, formatMinor, minorUnitExponent } from '@rollcall/shared/domain/money.ts';
+import type { Invoice, InvoiceKind } from '@rollcall/shared/api/invoice.ts';
+import { type Currency, minorUnitExponent } from '@rollcall/shared/domain/currency.ts';
+import { formatMinor } from '@rollcall/shared/domain/money.ts';
 import { dayOf } from '@rollcall/shared/domain/month.ts';
+import type { MissingReportPolicy } from '@rollcall/shared/domain/price-agreement.ts';
 import type { TimeZone } from '@rollcall/shared/domain/time-zone.ts';
+import type { InvoiceBody } from './invoice-body.ts';
 
-/** An organisation as a document names it: by the name it had when the document was made. */
-export type DocumentParty = Pick<Organisation, 'addressLines' | 'country' | 'taxId'>;
-
+/** What a document is printed from. Everything in it stands once the document is finalised. */
 export type InvoiceDocument = {
   invoice: Invoice;
-  seller: DocumentParty;
-  buyer: DocumentParty;
-  /** Zone of the agreement: the calendar in which the document is dated. */
+  /** Of the agreement: the calendar in which the document is dated, and what it does about missing reports. */
   timeZone: TimeZone;
-  /** The lines in order, in batches, so that a long invoice need not be in memory as a whole. */
-  lines: AsyncIterable<readonly InvoiceLine[]>;
+  missingReportPolicy: MissingReportPolicy;
+  body: InvoiceBody;
 };
 
 /** The heading of the document. */

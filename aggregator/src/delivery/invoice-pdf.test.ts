@@ -4,20 +4,17 @@ import pdfmake from 'pdfmake';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { planClose } from '../core/billing/close.ts';
 import { agreementWith, DocumentBook, factsWith, siteWith } from '../core/billing/testing/edge-facts.ts';
+import { invoiceBody } from './invoice-body.ts';
 import { invoicePdf } from './invoice-pdf.ts';
 
-const parties = {
-  seller: { addressLines: ['Via Roma 12', '20121 Milano'], country: 'IT', taxId: 'IT01234567890' },
-  buyer: { addressLines: ['Hauptstrasse 5'], country: 'DE', taxId: null },
-  timeZone: 'Europe/Rome',
-};
+const terms = { timeZone: 'Europe/Rome', missingReportPolicy: 'hold' } as const;
 
 async function* inBatches(lines: readonly InvoiceLine[]): AsyncGenerator<InvoiceLine[]> {
   for (let start = 0; start < lines.length; start += 500) yield lines.slice(start, start + 500);
 }
 
-const pdfOf = ({ document, lines }: { document: Invoice; lines: InvoiceLine[] }) =>
-  invoicePdf({ invoice: document, ...parties, lines: inBatches(lines) });
+const pdfOf = async ({ document, lines }: { document: Invoice; lines: InvoiceLine[] }) =>
+  invoicePdf({ invoice: document, ...terms, body: await invoiceBody(inBatches(lines)) });
 
 /** An invoice of so many sites, and the note that follows when their reports turn out one server less. */
 function documentsOf(siteCount: number, siteName = (number: number) => `Site ${number}`): DocumentBook {
@@ -137,12 +134,31 @@ describe.skipIf(!hasPdftotext)('an invoice as PDF, read back', () => {
     expect(text).toContain(`(${siteWith(1).siteId.slice(0, 5)}`);
   });
 
+  it('tells a party by its identifier where the font has no letters for its name or address', async () => {
+    const parties = [
+      ['株式会社バックアップ', { addressLines: ['Tokyo'], country: 'JP', taxId: null }],
+      ['Backup Co', { addressLines: ['Marunouchi 1', '東京都千代田区'], country: 'JP', taxId: 'T1234567890123' }],
+      ['Nachrichten', { addressLines: ['شارع'], country: 'EG', taxId: null }],
+      ['Söhne', { addressLines: ['Straße 1'], country: 'DE', taxId: 'DE 1' }],
+    ] as const;
+    const [invoice] = documentsOf(1).documents;
+    for (const [buyerName, buyer] of parties) {
+      const document = { ...invoice!.document, buyerName, buyer: { ...buyer, addressLines: [...buyer.addressLines] } };
+      const text = readBack(await pdfOf({ document, lines: invoice!.lines }));
+      expect([buyerName, text.includes(`Identifier ${document.buyerId}`)]).toEqual([buyerName, buyerName !== 'Söhne']);
+    }
+    const sold = { ...invoice!.document, sellerName: 'Резерв ООО 東', seller: invoice!.document.buyer };
+    const text = readBack(await pdfOf({ document: sold, lines: invoice!.lines }));
+    // Under its name, and at the foot of the page.
+    expect(text.match(new RegExp(sold.sellerId, 'g'))).toHaveLength(2);
+  });
+
   it('marks a draft', async () => {
     const decision = planClose(factsWith({ sites: [siteWith(1), siteWith(2, { report: null })] }));
     if (!decision.ok || decision.plan === null) throw new Error('no draft');
     const text = readBack(await pdfOf(decision.plan));
     expect(text).toContain('Draft invoice');
-    expect(text).toContain('Reports of 1 site are missing');
+    expect(text).toContain('This draft waits for the report of 1 site');
     expect(text).not.toContain('Please pay');
   });
 });

@@ -1,19 +1,15 @@
 /** The invoice on paper: A4, made by pdfmake from `invoice-body.ts`. The same document always makes the same bytes. */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Invoice } from '@rollcall/shared/api/invoice.ts';
+import type { Invoice, PartyDetails } from '@rollcall/shared/api/invoice.ts';
 import { agentKinds } from '@rollcall/shared/domain/agent-kind.ts';
 import { displayMinor } from '@rollcall/shared/domain/money.ts';
 import pdfmake from 'pdfmake';
 import type { Column, Content, CustomTableLayout, TableCell, TDocumentDefinitions } from 'pdfmake/interfaces.js';
-import { type AccountGroup, type InvoiceBody, invoiceBody, type LineSum, type MspGroup } from './invoice-body.ts';
-import {
-  amountText,
-  type DocumentParty,
-  documentDay,
-  documentTitle,
-  type InvoiceDocument,
-} from './invoice-document.ts';
+import type { AccountGroup, InvoiceBody, LineSum, MspGroup } from './invoice-body.ts';
+import { amountText, documentDay, documentTitle, type InvoiceDocument } from './invoice-document.ts';
+import { notesOf } from './invoice-notes.ts';
+import { isPrintable, readable } from './printable.ts';
 
 const fontFolder = join(dirname(createRequire(import.meta.url).resolve('pdfmake/package.json')), 'fonts', 'Roboto');
 const fonts = {
@@ -37,13 +33,12 @@ const band = '#eef2f6';
 
 /** Bytes of the PDF. */
 export async function invoicePdf(source: InvoiceDocument): Promise<Uint8Array<ArrayBuffer>> {
-  const body = await invoiceBody(source.lines);
-  const bytes = await pdfmake.createPdf(definition(source, body)).getBuffer();
+  const bytes = await pdfmake.createPdf(definition(source)).getBuffer();
   return Uint8Array.from(bytes);
 }
 
-function definition(source: InvoiceDocument, body: InvoiceBody): TDocumentDefinitions {
-  const { invoice } = source;
+function definition(source: InvoiceDocument): TDocumentDefinitions {
+  const { invoice, body } = source;
   const title =
     invoice.state === 'draft' ? `Draft ${documentTitle[invoice.kind].toLowerCase()}` : documentTitle[invoice.kind];
   const name = invoice.number === null ? `${title} ${invoice.month}` : `${title} ${invoice.number}`;
@@ -68,17 +63,22 @@ function definition(source: InvoiceDocument, body: InvoiceBody): TDocumentDefini
       fontSize: 8,
       color: quiet,
       columns: [
-        { text: `${invoice.sellerName} · ${name}`, width: '*', wordBreak: 'break-all', noWrap: false },
+        {
+          text: `${readable(invoice.sellerName, invoice.sellerId)} · ${name}`,
+          width: '*',
+          wordBreak: 'break-all',
+          noWrap: false,
+        },
         { text: `Page ${page} of ${pages}`, width: 80, alignment: 'right' },
       ],
     }),
     content: [
       head(source, title),
-      parties(source),
-      remark(source),
+      parties(invoice),
+      remark(invoice),
       table(invoice, body),
       totals(invoice),
-      notes(source, body),
+      notes(source),
     ],
   };
 }
@@ -111,9 +111,12 @@ function head({ invoice, timeZone }: InvoiceDocument, title: string): Content {
   };
 }
 
-function parties({ invoice, seller, buyer }: InvoiceDocument): Content {
+function parties({ sellerId, sellerName, seller, buyerId, buyerName, buyer }: Invoice): Content {
   return {
-    columns: [party('From', invoice.sellerName, seller), party('To', invoice.buyerName, buyer)],
+    columns: [
+      party('From', { id: sellerId, name: sellerName, ...seller }),
+      party('To', { id: buyerId, name: buyerName, ...buyer }),
+    ],
     columnGap: 24,
     margin: [0, 0, 0, 20],
   };
@@ -121,9 +124,13 @@ function parties({ invoice, seller, buyer }: InvoiceDocument): Content {
 
 const countryNames = new Intl.DisplayNames('en', { type: 'region' });
 
-function party(label: string, name: string, { addressLines, country, taxId }: DocumentParty): Column {
+/** Where the font has no letters for a party's name or address, its identifier tells who it is. */
+function party(label: string, who: PartyDetails & { id: string; name: string }): Column {
+  const { id, name, addressLines, country, taxId } = who;
   const countryName = countryNames.of(country) ?? country;
   const lastLine = addressLines.at(-1);
+  const prints = [name, ...addressLines, taxId ?? ''].every(isPrintable);
+  const small = (text: string) => ({ text, margin: [0, 4, 0, 0] as [number, number, number, number] });
   return {
     width: '*',
     stack: [
@@ -131,15 +138,14 @@ function party(label: string, name: string, { addressLines, country, taxId }: Do
       { text: name, bold: true, fontSize: 11, wordBreak: longWord(name) },
       ...addressLines.map((text) => ({ text, wordBreak: longWord(text) })),
       ...(lastLine?.toLowerCase() === countryName.toLowerCase() ? [] : [{ text: countryName }]),
-      ...(taxId === null
-        ? []
-        : [{ text: `Tax ID ${taxId}`, margin: [0, 4, 0, 0] as [number, number, number, number] }]),
+      ...(taxId === null ? [] : [small(`Tax ID ${taxId}`)]),
+      ...(prints ? [] : [small(`Identifier ${id}`)]),
     ],
   };
 }
 
 /** What a note is about, in a sentence. */
-function remark({ invoice }: InvoiceDocument): Content {
+function remark(invoice: Invoice): Content {
   if (invoice.kind === 'invoice') return [];
   const text = `This note corrects invoice ${invoice.refersToNumber} for ${invoice.month}. Quantities and amounts are the changes against what was billed before.`;
   return { text, margin: [0, 0, 0, 12] };
@@ -147,12 +153,6 @@ function remark({ invoice }: InvoiceDocument): Content {
 
 /** A cell takes the room it has: a name of 120 letters without a space is broken anywhere, other text between its words. */
 const longWord = (text: string): 'break-all' | 'normal' => (/\S{28}/.test(text) ? 'break-all' : 'normal');
-
-/** What Roboto has letters for: Latin, Greek, Cyrillic and their punctuation. */
-const printable = /^[\u0020-\u024f\u0370-\u03ff\u0400-\u04ff\u1e00-\u1eff\u2010-\u2044\u20ac]*$/;
-
-/** A name in another script prints as boxes, so its identifier stands beside it. */
-const readable = (name: string, id: string): string => (printable.test(name) ? name : `${name} (${id})`);
 
 const nameCell = (text: string, indent: number, extra: object = {}): TableCell => ({
   text,
@@ -304,29 +304,6 @@ function totals(invoice: Invoice): Content {
   };
 }
 
-function notes({ invoice, timeZone }: InvoiceDocument, body: InvoiceBody): Content {
-  const texts: string[] = [];
-  if (invoice.state === 'finalised') texts.push(paymentText(invoice));
-  if (body.level !== 'lines')
-    texts.push(
-      `This document sums up ${quantityText(body.lineCount)} lines; the CSV of the same document holds every one.`,
-    );
-  if (body.hasEstimates)
-    texts.push(
-      'est.: billed by the count of the seller’s system, because the report of the site has not arrived yet. When it arrives, any difference is settled by a credit or debit note.',
-    );
-  else if (invoice.missingReports > 0)
-    texts.push(
-      `Reports of ${quantityText(invoice.missingReports)} ${invoice.missingReports === 1 ? 'site' : 'sites'} are missing and not billed here; they are billed by a debit note when they arrive.`,
-    );
-  texts.push(
-    `Agents are the highest number deployed at the same time in the month, per site and kind. Dates are those of ${timeZone}.`,
-  );
-  return { stack: texts.map((text) => ({ text, color: quiet, fontSize: 8, margin: [0, 0, 0, 3] })) };
-}
-
-function paymentText({ grossMinor, currency, dueOn, kind }: Invoice): string {
-  if (grossMinor === 0) return 'Nothing is to be paid.';
-  if (kind === 'credit-note') return `${displayMinor(-grossMinor, currency, 'en')} are credited to you.`;
-  return `Please pay ${displayMinor(grossMinor, currency, 'en')} by ${dueOn}.`;
+function notes(source: InvoiceDocument): Content {
+  return { stack: notesOf(source).map((text) => ({ text, color: quiet, fontSize: 8, margin: [0, 0, 0, 3] })) };
 }

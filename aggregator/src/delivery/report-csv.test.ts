@@ -105,6 +105,41 @@ describe('one report as CSV', () => {
     expect(rows[0]?.[column('host_name')]).toBe(`'-ep_a`);
   });
 
+  it('has the figures of both kinds, and whose they are, also where nothing was deployed', () => {
+    const names = (cell: readonly string[]) =>
+      (['msp_id', 'msp', 'account_id', 'account', 'site', 'status', 'revision'] as const).map(
+        (name) => cell[column(name)],
+      );
+    const quiet = { ...report, peaks: { ...report.peaks, server: { peak: 0, at: null, endpoints: [] } } };
+    const file = reportCsv({ ...row, counted: { server: 0, workstation: 0 }, report: quiet }, []);
+    const rows = file
+      .split('\r\n')
+      .slice(1, -1)
+      .map((line) => line.split(','));
+    expect(rows).toHaveLength(2);
+    for (const cell of rows) {
+      expect(cell).toHaveLength(reportCsvColumns.length);
+      expect(names(cell)).toEqual(['org_1', 'MSP', 'acc_1', 'Account', `'=Site`, 'agreeing', '2']);
+      expect(cell[column('endpoint_id')]).toBe('');
+    }
+    expect(
+      rows.map((cell) => (['kind', 'peak', 'counted', 'active_at_close'] as const).map((name) => cell[column(name)])),
+    ).toEqual([
+      ['server', '0', '0', '1'],
+      ['workstation', '0', '0', '0'],
+    ]);
+  });
+
+  it('has a row for a kind of which nothing was deployed beside the other', () => {
+    const rows = reportCsv({ ...row, report }, deployments.slice(0, 1))
+      .split('\r\n')
+      .slice(1, -1);
+    expect(rows.map((line) => [line.split(',')[column('kind')], line.split(',')[column('endpoint_id')]])).toEqual([
+      ['server', 'ep_a'],
+      ['workstation', ''],
+    ]);
+  });
+
   it('leaves the peak empty while there is no report', () => {
     const rows = cells({ ...row, status: 'missing', revision: null, reported: null, report: null });
     expect(rows.map((cell) => [cell[column('at_peak')], cell[column('peak')]])).toEqual(

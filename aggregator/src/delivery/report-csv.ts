@@ -1,6 +1,7 @@
 /** Deployed Agents Reports as CSV: the list, one row a site and month, and one report with every deployment behind it. */
 import type { ReportDetail, ReportRow } from '@rollcall/shared/api/report.ts';
 import type { Deployment } from '@rollcall/shared/api/site.ts';
+import { type AgentKind, agentKinds } from '@rollcall/shared/domain/agent-kind.ts';
 import { type CsvCell, type CsvColumns, csvFile, csvPieces } from './csv.ts';
 
 /** `reported_*` and `revision` are empty where no report came; `counted_*` is the aggregator's own count. */
@@ -44,8 +45,11 @@ export function reportListCsv(rows: AsyncIterable<readonly ReportRow[]>): AsyncG
 }
 
 /**
- * One row a deployment that touches the month, as the ledger shows it. `at_peak`: it stood at the instant of its kind's peak and
- * is one of those billed; empty without a report. `excluded`: why a correction took its endpoint out of the month.
+ * One row a deployment that touches the month, as the ledger shows it; a kind without any has one row with the cells of a
+ * deployment empty, so that the figures of both kinds stand in every file. `at_peak`: it stood at the instant of its kind's
+ * peak and is one of those billed; empty without a report. `excluded`: why a correction took its endpoint out of the month.
+ * `active_at_close`: agents of the kind heard from in the last 24 hours of the month, not billed. `counted`: the aggregator's own
+ * count of the kind.
  */
 export const reportCsvColumns = [
   'month',
@@ -66,6 +70,13 @@ export const reportCsvColumns = [
   'removed_at',
   'at_peak',
   'excluded',
+  'msp_id',
+  'msp',
+  'account_id',
+  'account',
+  'counted',
+  'active_at_close',
+  'received_at',
 ] as const satisfies CsvColumns;
 
 export function reportCsv(
@@ -83,25 +94,39 @@ export function reportCsv(
     const stood = at !== null && deployedAt <= at && (removedAt === null || at < removedAt);
     return stood && witness[kind].has(endpointId) ? 'yes' : 'no';
   };
-  const rows = deployments.map((deployment): CsvCell[] => [
+  const rowOf = (kind: AgentKind, deployment: readonly CsvCell[]): CsvCell[] => [
     row.month,
     row.siteId,
     row.siteName,
     row.timeZone,
     row.status,
     row.revision,
-    deployment.kind,
-    report?.peaks[deployment.kind].peak ?? null,
-    report?.peaks[deployment.kind].at ?? null,
-    deployment.endpointId,
-    deployment.hostName,
-    deployment.machineId,
-    deployment.origin,
-    deployment.agentVersion,
-    deployment.deployedAt,
-    deployment.removedAt,
-    standsAtPeak(deployment),
-    exclusions.get(deployment.endpointId) ?? null,
-  ]);
-  return csvFile(reportCsvColumns, rows);
+    kind,
+    report?.peaks[kind].peak ?? null,
+    report?.peaks[kind].at ?? null,
+    ...deployment,
+    row.mspId,
+    row.mspName,
+    row.accountId,
+    row.accountName,
+    row.counted[kind],
+    report?.activeAtClose[kind] ?? null,
+    row.receivedAt,
+  ];
+  const deployed = deployments.map((deployment) =>
+    rowOf(deployment.kind, [
+      deployment.endpointId,
+      deployment.hostName,
+      deployment.machineId,
+      deployment.origin,
+      deployment.agentVersion,
+      deployment.deployedAt,
+      deployment.removedAt,
+      standsAtPeak(deployment),
+      exclusions.get(deployment.endpointId) ?? null,
+    ]),
+  );
+  const nobody: CsvCell[] = [null, null, null, null, null, null, null, null, null];
+  const empty = agentKinds.filter((kind) => !deployments.some((deployment) => deployment.kind === kind));
+  return csvFile(reportCsvColumns, [...deployed, ...empty.map((kind) => rowOf(kind, nobody))]);
 }

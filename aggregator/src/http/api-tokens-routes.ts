@@ -2,17 +2,16 @@
 import { PageQuery, pageOf } from '@rollcall/shared/api/page.ts';
 import { ApiToken, ApiTokenDraft, NewApiToken } from '@rollcall/shared/api/token.ts';
 import { ApiTokenId, idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
-import { instantFromMs, msOfInstant } from '@rollcall/shared/domain/instant.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { nodeDigest } from '@rollcall/shared/node/crypto.ts';
 import { z } from 'zod';
+import { expiryOf } from '../core/api-token-life.ts';
 import { may } from '../core/permission.ts';
 import { apiTokenTextFrom, tokenRandomBytes } from '../core/token-text.ts';
 import type { RouteDeps } from './context.ts';
 import type { Api } from './operation.ts';
 
 const tag = 'tokens';
-const dayMs = 86_400_000;
 
 export function apiTokenRoutes(api: Api, { store, chance }: RouteDeps): void {
   api.json(
@@ -35,10 +34,12 @@ export function apiTokenRoutes(api: Api, { store, chance }: RouteDeps): void {
       action: 'api-token.create',
       tag,
       summary: 'Makes an API token; its text is in this answer and in no other',
+      description:
+        'It lives no longer than the token it is made with: `expiresAt` says how long, and revoking that token revokes this one.',
       body: ApiTokenDraft,
       answer: NewApiToken,
       status: 201,
-      refusals: ['NOT_FOUND'],
+      refusals: ['NOT_FOUND', 'TOKEN_REVOKED'],
     },
     async ({ caller, body, now }) => {
       const organisation = await store.tenancy.organisation(caller.scope, body.organisationId);
@@ -49,13 +50,14 @@ export function apiTokenRoutes(api: Api, { store, chance }: RouteDeps): void {
         id: idFrom('apiToken', chance(idRandomBytes)),
         organisationId: organisation.id,
         name: body.name,
+        createdByTokenId: caller.token.id,
         createdAt: now,
-        expiresAt: body.validDays === undefined ? null : instantFromMs(msOfInstant(now) + body.validDays * dayMs),
+        expiresAt: expiryOf(body.validDays, now, caller.token),
         lastUsedAt: null,
         revokedAt: null,
       };
-      await store.tokens.createApiToken(token, nodeDigest.sha256(text));
-      return { ok: true, answer: { ...token, token: text } };
+      const made = await store.tokens.createApiToken(token, nodeDigest.sha256(text));
+      return made.ok ? { ok: true, answer: { ...token, token: text } } : made;
     },
   );
 
@@ -65,7 +67,7 @@ export function apiTokenRoutes(api: Api, { store, chance }: RouteDeps): void {
       path: '/api/v1/api-tokens/{tokenId}/revoke',
       action: 'api-token.revoke',
       tag,
-      summary: 'Revokes an API token, from now on and for good',
+      summary: 'Revokes an API token and all that were made with it, from now on and for good',
       params: z.object({ tokenId: ApiTokenId }),
       answer: ApiToken,
       refusals: ['NOT_FOUND'],

@@ -52,6 +52,35 @@ describe('signing in', () => {
     expect([answer.status, answer.body['code'], revoked['revokedAt']]).toEqual([401, 'TOKEN_REVOKED', startOfTests]);
   });
 
+  it('ends for a token no later than for the one it was made with', async () => {
+    const day = await tree.newToken(tree.north.id, { expiresAt: '2026-03-11T08:00:00.000Z' });
+    const draft = { organisationId: tree.alpha.id, name: 'minted' };
+    for (const [asked, expiresAt] of [
+      [{}, '2026-03-11T08:00:00.000Z'],
+      [{ validDays: 3650 }, '2026-03-11T08:00:00.000Z'],
+    ] as const) {
+      const { status, body } = await tree.ask(day.text, 'POST', '/api/v1/api-tokens', { ...draft, ...asked });
+      expect(status).toBe(201);
+      expect(body).toMatchObject({ expiresAt, createdByTokenId: day.id });
+      // Nor does what was made with that.
+      const next = await tree.ask(String(body['token']), 'POST', '/api/v1/api-tokens', draft);
+      expect(next.body).toMatchObject({ expiresAt, createdByTokenId: body['id'] });
+    }
+    const forGood = await tree.ok(tree.north, 'POST', '/api/v1/api-tokens', draft);
+    expect(forGood).toMatchObject({ expiresAt: null, createdByTokenId: tree.north.tokenId });
+  });
+
+  it('ends with the token it was made with when that is revoked', async () => {
+    const stolen = await tree.newToken(tree.north.id);
+    const draft = { organisationId: tree.alpha.id, name: 'minted' };
+    const minted = (await tree.ask(stolen.text, 'POST', '/api/v1/api-tokens', draft)).body;
+    const again = (await tree.ask(String(minted['token']), 'POST', '/api/v1/api-tokens', draft)).body;
+    await tree.ok(tree.vendor, 'POST', `/api/v1/api-tokens/${stolen.id}/revoke`);
+    for (const token of [stolen.text, String(minted['token']), String(again['token'])])
+      expect((await tree.ask(token, 'GET', '/api/v1/me')).body).toMatchObject({ code: 'TOKEN_REVOKED' });
+    expect((await tree.ask(tree.north, 'GET', '/api/v1/me')).status).toBe(200);
+  });
+
   it('writes down the last use at most once a minute', async () => {
     const touch = vi.spyOn(tree.store.tokens, 'touchApiToken');
     for (const wait of [0, 1_000, 58_000]) {
@@ -146,6 +175,17 @@ describe('problems', () => {
     const answer = await tree.ask(tree.alpha, method, path, body);
     expect([answer.status, answer.body['status'], answer.body['code']]).toEqual([status, status, code]);
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  });
+
+  it.each([
+    ['/api/v1/sites/nosuch', 'there is no site with this identifier'],
+    ['/api/v1/invoices/nosuch/pdf', 'there is no invoice with this identifier'],
+    ['/api/v1/sites/nosuch/reports/2026-13', 'there is no site with this identifier'],
+    ['/api/v1/sites/site_00000000000000000000/reports/2026-13', 'there is nothing at this address'],
+  ])('says what there is not: %s', async (path, detail) => {
+    const { status, body } = await tree.ask(tree.alpha, 'GET', path);
+    expect([status, body['detail']]).toEqual([404, detail]);
+    expect(body['hint']).toMatch(/of the form (site|inv)_…|must be a month/);
   });
 
   it('names every field that is wrong, at once', async () => {

@@ -58,6 +58,38 @@ describe('a name that is refused', () => {
   });
 });
 
+describe('a tax identifier', () => {
+  let made = 0;
+  const make = (taxId: unknown) => ({
+    kind: 'msp',
+    parentId: tree.north.id,
+    name: `MSP ${++made}`,
+    country: 'IT',
+    currency: 'EUR',
+    taxId,
+    addressLines: [],
+  });
+  it.each([
+    ['NUL', 'IT\u0000123'],
+    ['a line break', 'IT\n123'],
+    ['a turn of the writing direction', 'IT\u202E123'],
+    ['half a surrogate pair', 'IT\ud800123'],
+    ['a space at its end', 'IT123 '],
+    ['one character', 'I'],
+    ['41 characters', 'x'.repeat(41)],
+    ['nothing', ''],
+  ])('with %s is refused', async (_case, taxId) => {
+    const before = await everything();
+    const answer = await tree.ask(tree.north, 'POST', '/api/v1/organisations', make(taxId));
+    expect([answer.status, (answer.body['errors'] as { field: string }[])[0]?.field]).toEqual([422, 'taxId']);
+    expect(await everything()).toBe(before);
+  });
+
+  it.each([null, 'IT', 'CHE-123.456.789 MWST', 'x'.repeat(40)])('%j is taken', async (taxId) => {
+    expect(await tree.ok(tree.north, 'POST', '/api/v1/organisations', make(taxId))).toMatchObject({ taxId });
+  });
+});
+
 describe('a name that is only a name', () => {
   it.each([
     "Robert'); DROP TABLE accounts; --",

@@ -1,14 +1,15 @@
 /** Closing a month over HTTP: the seller's act, for all its buyers at once. */
-import { ClosePreview, CloseRequest, CloseResult } from '@rollcall/shared/api/invoice.ts';
+import { ClosePreview, CloseRequest, CloseResult, DueClose } from '@rollcall/shared/api/invoice.ts';
+import { PageQuery, pageOf } from '@rollcall/shared/api/page.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
 import { z } from 'zod';
-import { closeMonth, previewClose } from '../jobs/month-close.ts';
-import type { RouteDeps } from './context.ts';
+import { dueCloses } from '../jobs/due-closes.ts';
+import { closeMonth, type MonthCloseDeps, previewClose } from '../jobs/month-close.ts';
 import type { Api } from './operation.ts';
 
 const tag = 'closes';
 
-export function closeRoutes(api: Api, deps: RouteDeps): void {
+export function closeRoutes(api: Api, deps: MonthCloseDeps): void {
   api.json(
     {
       method: 'get',
@@ -31,16 +32,31 @@ export function closeRoutes(api: Api, deps: RouteDeps): void {
 
   api.json(
     {
+      method: 'get',
+      path: '/api/v1/closes/due',
+      action: 'month.close',
+      tag,
+      summary: 'Lists the months and buyers that wait for the own organisation to close them, the newest month first',
+      description:
+        'A month is due while it is over and has no invoice, or while its figures are no longer what was billed; what closing would do stands beside it. A page may hold fewer rows than asked for, even none, while there is a next one.',
+      query: PageQuery,
+      answer: pageOf(DueClose),
+    },
+    async ({ caller, query }) => ({ ok: true, answer: await dueCloses(deps, caller.scope, query) }),
+  );
+
+  api.json(
+    {
       method: 'post',
       path: '/api/v1/closes',
       action: 'month.close',
       tag,
       summary: 'Closes a month for every agreement in which the own organisation sells',
       description:
-        'The first close that has all it needs finalises the invoice; a later one answers changed reports with one credit or debit note. Closing again with nothing changed does nothing.',
+        'The first close that has all it needs finalises the invoice; a later one answers changed reports with one credit or debit note. Closing again with nothing changed does nothing. What goes wrong with one buyer is told as `failed` on its row, and the others are closed.',
       body: CloseRequest,
       answer: CloseResult,
-      refusals: ['MONTH_NOT_OVER', 'CONFLICT'],
+      refusals: ['MONTH_NOT_OVER'],
     },
     async ({ caller, body }) => {
       const closed = await closeMonth(deps, caller.scope, body);

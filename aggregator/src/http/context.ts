@@ -4,6 +4,7 @@ import type { ApiToken } from '@rollcall/shared/api/token.ts';
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
 import type { Context } from 'hono';
 import type { Scope } from '../core/scope.ts';
+import type { PdfPress } from '../delivery/pdf-press.ts';
 import type { GatewayPort } from '../gateway/gateway-port.ts';
 import type { OrganisationRecord, Store } from '../store/store.ts';
 
@@ -11,7 +12,7 @@ import type { OrganisationRecord, Store } from '../store/store.ts';
 export type Caller = { scope: Scope; organisation: OrganisationRecord; token: ApiToken };
 
 /** What the routes work with. */
-export type RouteDeps = { store: Store; gateway: GatewayPort; clock: Clock; chance: Chance };
+export type RouteDeps = { store: Store; gateway: GatewayPort; clock: Clock; chance: Chance; press: PdfPress };
 
 export type AppEnv = {
   /** Node's request and response; absent where a test asks the app without a server. */

@@ -38,7 +38,8 @@ export function enrolmentTokenRoutes(api: Api, { store, chance }: RouteDeps): vo
       action: 'enrolment-token.create',
       tag,
       summary: 'Makes an enrolment token; its text is in this answer and in no other',
-      description: 'Give `siteId` for one use at a site that exists, or `accountId` and `usesMax` for a roll-out.',
+      description:
+        'Exactly one of `siteId` and `accountId` is given: `siteId` for one use at a site that exists, or `accountId`, with `usesMax`, for a roll-out.',
       body: EnrolmentTokenDraft,
       answer: NewEnrolmentToken,
       status: 201,

@@ -3,14 +3,15 @@ import { Invoice, InvoiceLine, LineEvidence } from '@rollcall/shared/api/invoice
 import { PageQuery, pageOf } from '@rollcall/shared/api/page.ts';
 import { InvoiceId, OrganisationId } from '@rollcall/shared/domain/id.ts';
 import { Month } from '@rollcall/shared/domain/month.ts';
-import { refuse, RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
-import { lineEvidence, type ReportOfLine, spanOfEvidence } from '../core/billing/evidence.ts';
 import type { Scope } from '../core/scope.ts';
+import { invoiceBody } from '../delivery/invoice-body.ts';
 import { invoiceCsv } from '../delivery/invoice-csv.ts';
-import { documentFileName } from '../delivery/invoice-document.ts';
-import { invoicePdf } from '../delivery/invoice-pdf.ts';
+import { documentFileName, type InvoiceDocument } from '../delivery/invoice-document.ts';
+import { retryAfterSeconds } from '../delivery/pdf-press.ts';
 import type { RouteDeps } from './context.ts';
+import { readEvidence } from './line-evidence.ts';
 import type { Api } from './operation.ts';
 import { pagesOf, streamOf } from './whole-list.ts';
 
@@ -24,10 +25,7 @@ const LineParams = InvoiceParams.extend({
 });
 const noSuchInvoice = refuse('NOT_FOUND', 'there is no invoice with this identifier');
 
-/** Far more deployments than a site has in a month; evidence that left some out would be worse than none. */
-const deploymentsMax = 100_000;
-
-export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): void {
+export function invoiceRoutes(api: Api, { store, press }: Pick<RouteDeps, 'store' | 'press'>): void {
   const linesOf = (invoice: Invoice): AsyncGenerator<InvoiceLine[]> =>
     pagesOf((page) => store.billing.lines(invoice.id, page));
 
@@ -92,18 +90,18 @@ export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): vo
       path: '/api/v1/invoices/{invoiceId}/lines/{number}/evidence',
       action: 'invoice.read',
       tag,
-      summary: 'Shows why a line says what it says: the endpoints and instants of the peak',
+      summary: 'Shows why a line says what it says: the endpoints and instants of the peak, and what was billed before',
       params: LineParams,
       answer: LineEvidence,
-      refusals: ['NOT_FOUND'],
+      refusals: ['NOT_FOUND', 'EVIDENCE_TOO_LARGE'],
     },
     async ({ caller, params }) => {
       const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
       if (invoice === undefined) return noSuchInvoice;
       const line = await store.billing.line(invoice.id, params.number);
-      return line === undefined
-        ? refuse('NOT_FOUND', 'the invoice has no line of this number')
-        : { ok: true, answer: await evidenceOf(caller.scope, line) };
+      if (line === undefined) return refuse('NOT_FOUND', 'the invoice has no line of this number');
+      const read = await readEvidence(store, caller.scope, invoice, line);
+      return read.ok ? { ok: true, answer: read.evidence } : read;
     },
   );
 
@@ -138,59 +136,24 @@ export function invoiceRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): vo
       summary: 'An invoice or note as PDF',
       params: InvoiceParams,
       files: ['application/pdf'],
-      refusals: ['NOT_FOUND'],
+      refusals: ['NOT_FOUND', 'PRINTING_BUSY'],
     },
     async ({ caller, params }) => {
       const invoice = await store.billing.invoice(caller.scope, params.invoiceId);
       if (invoice === undefined) return noSuchInvoice;
-      const scope = sellersScope(caller.scope, invoice.sellerId);
-      const [seller, buyer, agreement] = await Promise.all([
-        store.tenancy.organisation(scope, invoice.sellerId),
-        store.tenancy.organisation(scope, invoice.buyerId),
-        store.billing.agreement(caller.scope, invoice.agreementId),
-      ]);
-      if (seller === undefined || buyer === undefined || agreement === undefined)
-        throw new RangeError(`invoice ${invoice.id} names an organisation or agreement that is gone`);
-      const content = await invoicePdf({
-        invoice,
-        seller,
-        buyer,
-        timeZone: agreement.timeZone,
-        lines: linesOf(invoice),
-      });
-      return { ok: true, file: { mediaType: 'application/pdf', name: `${documentFileName(invoice)}.pdf`, content } };
+      const printed = await press.print(invoice, () => documentOf(caller.scope, invoice));
+      if (!printed.ok) return { ...printed, retryAfterSeconds };
+      return {
+        ok: true,
+        file: { mediaType: 'application/pdf', name: `${documentFileName(invoice)}.pdf`, content: printed.bytes },
+      };
     },
   );
 
-  async function evidenceOf(scope: Scope, line: InvoiceLine): Promise<LineEvidence> {
-    const { siteId, month, revision } = line;
-    // Whoever sees the invoice sees its sites: they hang under the buyer, and the buyer under the seller.
-    const site = await store.sites.site(scope, siteId);
-    if (site === undefined) throw new RangeError(`a line bills the site ${siteId}, which is gone`);
-    let report: ReportOfLine | undefined;
-    if (revision !== null) {
-      report = (await store.reports.revisions(scope, siteId, month))?.find(
-        (candidate) => candidate.revision === revision,
-      );
-      if (report === undefined)
-        throw new RangeError(`a line bills revision ${revision} of ${siteId} in ${month}, which is gone`);
-    }
-    const span = spanOfEvidence(line, report, site.timeZone);
-    const deployments =
-      span === null ? [] : await store.reports.intervals(siteId, span.start, span.end, deploymentsMax);
-    if (deployments.length >= deploymentsMax)
-      throw new RollcallError(
-        'EVIDENCE_TOO_LARGE',
-        `site ${siteId} has ${deploymentsMax} deployments or more in ${month}`,
-        { retryable: false },
-      );
-    return lineEvidence(line, report, site.timeZone, deployments);
+  async function documentOf(scope: Scope, invoice: Invoice): Promise<InvoiceDocument> {
+    const agreement = await store.billing.agreement(scope, invoice.agreementId);
+    if (agreement === undefined) throw new RangeError(`invoice ${invoice.id} names an agreement that is gone`);
+    const { timeZone, missingReportPolicy } = agreement;
+    return { invoice, timeZone, missingReportPolicy, body: await invoiceBody(linesOf(invoice)) };
   }
-}
-
-/** A buyer may read what its seller prints on the invoice, although the seller stands above it in the tree. */
-function sellersScope(caller: Scope, sellerId: string): Scope {
-  const ends = `/${caller.path}`.indexOf(`/${sellerId}/`);
-  if (ends < 0) throw new RangeError(`the seller ${sellerId} stands neither at nor above ${caller.organisationId}`);
-  return { organisationId: sellerId, kind: caller.kind, path: caller.path.slice(0, ends + sellerId.length + 1) };
 }

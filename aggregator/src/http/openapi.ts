@@ -7,6 +7,7 @@ import {
   ClosePreview,
   CloseRequest,
   CloseResult,
+  DueClose,
   Invoice,
   InvoiceDetail,
   InvoiceLine,
@@ -26,6 +27,8 @@ import {
   NewApiToken,
   NewEnrolmentToken,
 } from '@rollcall/shared/api/token.ts';
+import { Currency } from '@rollcall/shared/domain/currency.ts';
+import { TimeZone } from '@rollcall/shared/domain/time-zone.ts';
 import { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
 import { EnrolRequest, EnrolResponse } from '@rollcall/shared/protocol/enrol.ts';
 import type { z } from 'zod';
@@ -42,8 +45,10 @@ const named: Record<string, z.ZodType> = {
   ClosePreview,
   CloseRequest,
   CloseResult,
+  Currency,
   DeployedAgentsReport,
   Deployment,
+  DueClose,
   EnrolmentToken,
   EnrolmentTokenDraft,
   EnrolRequest,
@@ -68,9 +73,20 @@ const named: Record<string, z.ZodType> = {
   SiteChange,
   SiteDraft,
   SiteView,
+  TimeZone,
+};
+/** What a schema checks in code, and its published form cannot say. */
+const descriptions: Record<string, string> = {
+  Currency: 'ISO 4217, list one: a currency whose amounts have a minor unit.',
+  TimeZone:
+    'A time zone of the IANA database in its usual spelling, such as Europe/Rome, or UTC; offsets such as +02:00 are refused.',
+  EnrolmentTokenDraft: 'Exactly one of `siteId` and `accountId`; with `siteId`, `usesMax` is 1.',
 };
 // Through the registry, not by `.openapi()`: the schemas are shared with the browser and know nothing of OpenAPI.
-for (const [refId, schema] of Object.entries(named)) zodToOpenAPIRegistry.add(schema, { _internal: { refId } });
+for (const [refId, schema] of Object.entries(named)) {
+  const description = descriptions[refId];
+  zodToOpenAPIRegistry.add(schema, { _internal: { refId }, ...(description === undefined ? {} : { description }) });
+}
 
 const description = `Administration of organisations, accounts, sites and keys, and the way from reports to invoices.
 

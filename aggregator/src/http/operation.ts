@@ -62,8 +62,11 @@ export type FileReply = {
 };
 type Refused<Code extends ProblemCode> = Refusal<Code> & { retryAfterSeconds?: number };
 
-/** Refusals every operation may answer with, before its own code runs. */
+/** Refusals every operation may answer with, before its own code runs: the first three by the server around the application. */
 const everyRefusal = [
+  'BAD_REQUEST',
+  'REQUEST_TIMEOUT',
+  'HEADERS_TOO_LARGE',
   'RATE_LIMITED',
   'INTERNAL',
   'STORE_UNAVAILABLE',
@@ -75,13 +78,10 @@ const signedRefusal = [
   'API_TOKEN_EXPIRED',
   'TOKEN_REVOKED',
   'NOT_ALLOWED',
-] as const satisfies readonly ProblemCode[];
-const bodyRefusal = [
-  'BAD_JSON',
-  'UNSUPPORTED_MEDIA_TYPE',
-  'BODY_TOO_LARGE',
+  // A parameter that the operation does not have.
   'INVALID_INPUT',
 ] as const satisfies readonly ProblemCode[];
+const bodyRefusal = ['BAD_JSON', 'UNSUPPORTED_MEDIA_TYPE', 'INVALID_INPUT'] as const satisfies readonly ProblemCode[];
 
 /** Who asks, or why nobody knows; `auth.ts` makes one. */
 export type SignIn = (context: AppContext) => Promise<{ ok: true; caller: Caller } | Refused<ProblemCode>>;
@@ -190,7 +190,8 @@ export class Api {
       ...everyRefusal,
       ...(action === 'public' ? [] : signedRefusal),
       ...(spec.body === undefined ? [] : bodyRefusal),
-      ...(spec.query === undefined ? [] : (['INVALID_INPUT'] as const)),
+      // Also of an operation that reads none.
+      ...(spec.method === 'get' ? [] : (['BODY_TOO_LARGE'] as const)),
       ...(spec.query !== undefined && 'cursor' in spec.query.shape ? (['CURSOR_INVALID'] as const) : []),
       ...(spec.params === undefined ? [] : (['NOT_FOUND'] as const)),
     ]);

@@ -4,11 +4,12 @@ import { ReportDetail, ReportRow, ReportStatus } from '@rollcall/shared/api/repo
 import { OrganisationId, SiteId } from '@rollcall/shared/domain/id.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
-import { refuse, RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
 import type { Scope } from '../core/scope.ts';
 import { reportCsv, reportListCsv } from '../delivery/report-csv.ts';
 import type { RouteDeps } from './context.ts';
+import { deploymentsMax, evidenceTooLarge } from './line-evidence.ts';
 import type { Api } from './operation.ts';
 import { pagesOf, wholeText } from './whole-list.ts';
 
@@ -25,8 +26,6 @@ const noSuchReport = refuse('NOT_FOUND', 'this site has no such month');
 
 /** Rows of the list that one file holds: a month of the largest house, five times over. */
 const csvRowsMax = 50_000;
-/** Far more deployments than a site has in a month; a file that left some out would be worse than none. */
-const deploymentsMax = 100_000;
 
 export function reportRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): void {
   api.json(
@@ -98,19 +97,14 @@ export function reportRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): voi
       summary: 'The report of a site’s month as CSV: one row a deployment, with who stood at the peak',
       params: ReportParams,
       files: [csv],
-      refusals: ['NOT_FOUND'],
+      refusals: ['NOT_FOUND', 'EVIDENCE_TOO_LARGE'],
     },
     async ({ caller, params, now }) => {
       const detail = await detailOf(caller.scope, params.siteId, params.month, now);
       if (detail === undefined) return noSuchReport;
       const { start, end } = detail.report?.period ?? monthPeriod(detail.month, detail.timeZone);
       const deployments = await store.reports.intervals(detail.siteId, start, end, deploymentsMax);
-      if (deployments.length >= deploymentsMax)
-        throw new RollcallError(
-          'EVIDENCE_TOO_LARGE',
-          `site ${detail.siteId} has ${deploymentsMax} deployments or more in ${detail.month}`,
-          { retryable: false },
-        );
+      if (deployments.length >= deploymentsMax) return evidenceTooLarge(detail.siteId, detail.month);
       return {
         ok: true,
         file: {

@@ -1,17 +1,31 @@
 /** Reads the parts of a request by their schemas; everything wrong with a part is said at once, field by field. */
-import type { Refusal } from '@rollcall/shared/domain/problem.ts';
+import { type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { z } from 'zod';
 import type { AppContext } from './context.ts';
 import type { FieldError, ProblemCode } from './problem.ts';
 
 type Read<Value> = { ok: true; value: Value } | (Refusal<ProblemCode> & { errors?: FieldError[] });
 
+/** What the parameters of a path name. */
+const nouns: Record<string, string> = {
+  organisationId: 'organisation',
+  accountId: 'account',
+  siteId: 'site',
+  keyId: 'key',
+  tokenId: 'token',
+  agreementId: 'agreement',
+  invoiceId: 'invoice',
+};
+
 /** An identifier of the wrong form names nothing, like one that does not exist. */
 export function readParams<Schema extends z.ZodObject>(context: AppContext, schema: Schema): Read<z.output<Schema>> {
   const read = schema.safeParse(context.req.param());
-  return read.success
-    ? { ok: true, value: read.data }
-    : { ok: false, code: 'NOT_FOUND', message: 'there is nothing at this address' };
+  if (read.success) return { ok: true, value: read.data };
+  const issue = read.error.issues[0];
+  const noun = nouns[String(issue?.path[0])];
+  return noun === undefined
+    ? refuse('NOT_FOUND', 'there is nothing at this address', issue?.message)
+    : refuse('NOT_FOUND', `there is no ${noun} with this identifier`, `what was given is ${issue?.message}`);
 }
 
 /** An unknown parameter is refused: a filter that is misspelt must not answer with everything. */

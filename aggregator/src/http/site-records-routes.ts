@@ -12,7 +12,7 @@ import type { Api } from './operation.ts';
 
 const SiteParams = z.object({ siteId: SiteId });
 const noSuchSite = refuse('NOT_FOUND', 'there is no site with this identifier');
-const Flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+const Flag = z.enum(['true', 'false']);
 
 export function siteRecordRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): void {
   api.json(
@@ -23,12 +23,17 @@ export function siteRecordRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>):
       tag: 'sites',
       summary: 'Lists the deployed agents of a site, or all that ever were',
       params: SiteParams,
-      query: PageQuery.extend({ current: Flag.default(true) }),
+      query: PageQuery.extend({ current: Flag.default('true') }),
       answer: pageOf(Deployment),
       refusals: ['NOT_FOUND'],
     },
     async ({ caller, params, query: { current, ...page } }) => {
-      const deployments = await store.sites.deployments(caller.scope, params.siteId, { current }, page);
+      const deployments = await store.sites.deployments(
+        caller.scope,
+        params.siteId,
+        { current: current === 'true' },
+        page,
+      );
       return deployments === undefined ? noSuchSite : { ok: true, answer: deployments };
     },
   );
@@ -45,7 +50,11 @@ export function siteRecordRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>):
     },
     async ({ caller, query: { siteId, open, ...page } }) => ({
       ok: true,
-      answer: await store.sites.findings(caller.scope, { siteId, open }, page),
+      answer: await store.sites.findings(
+        caller.scope,
+        { siteId, open: open === undefined ? undefined : open === 'true' },
+        page,
+      ),
     }),
   );
 

@@ -99,7 +99,8 @@ export function siteRoutes(api: Api, { store, gateway, chance }: RouteDeps): voi
       action: 'site.change',
       tag,
       summary: 'Changes the settings or the note of a site',
-      description: 'Name and time zone are fixed: they stand on reports that are signed.',
+      description:
+        'At least one of `settings` and `note` is given. Name and time zone are fixed: they stand on reports that are signed.',
       params: SiteParams,
       body: SiteChange.refine(
         (change) => change.settings !== undefined || change.note !== undefined,

@@ -1,7 +1,8 @@
 import type { CloseResult, Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OrganisationRecord } from '../store/store.ts';
+import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { OrganisationRecord, Store } from '../store/store.ts';
 import { openTemporaryStore, type TemporaryStore } from '../store/testing.ts';
 import { closeMonth, previewClose } from './month-close.ts';
 import { BillingWorld, type LedgerSite, scopeOf } from './testing/billing-world.ts';
@@ -327,6 +328,23 @@ describe('a report that has not come', () => {
   });
 });
 
+describe('a site whose ledger begins after a month it was billed for', () => {
+  it.each(['hold', 'estimate'] as const)(
+    'leaves that month as it was billed, under %s',
+    async (missingReportPolicy) => {
+      const { vendor, msp } = await soldSite({ missingReportPolicy });
+      const late = await world.site(msp, 'Late', '2026-03-31T21:59:59.000Z', 'Europe/Rome', '2026-03-31T22:00:01.000Z');
+      expect(await close(vendor, missingReportPolicy === 'hold')).toMatchObject([
+        { outcome: 'finalised', missingCount: 1 },
+      ]);
+      late.deploy('2026-04-01T08:00:00.000Z', 'server', 3);
+      await late.send();
+      expect(await close(vendor)).toMatchObject([{ outcome: 'unchanged', failure: null }]);
+      expect(await world.store.billing.billableSites(msp.path, month)).toHaveLength(2);
+    },
+  );
+});
+
 describe('a report corrected after finalising', () => {
   it('is answered by a credit note, and a later one for what comes on top by a debit note', async () => {
     const vendor = await world.vendor();
@@ -410,10 +428,7 @@ describe('a close that meets another', () => {
       billed: (...of: Parameters<typeof billing.billed>) => meet(billing.billed(...of)),
       billableSites: (...of: Parameters<typeof billing.billableSites>) => meet(billing.billableSites(...of)),
     };
-    await closeMonth({ clock: world.clock, chance: world.chance, store: { billing: slow } }, scopeOf(vendor), {
-      month,
-      withoutMissing: false,
-    });
+    await closeMonth(on(slow), scopeOf(vendor), { month, withoutMissing: false });
     expect(met).toBe(true);
     const { rows } = await billing.invoices(scopeOf(vendor), {}, { limit: 10 });
     expect(rows).toHaveLength(2);
@@ -431,13 +446,69 @@ describe('a close that meets another', () => {
       applyClose: () =>
         Promise.resolve({ ok: false as const, code: 'CONFLICT' as const, message: 'another close came first' }),
     };
-    await expect(
-      closeMonth({ clock: world.clock, chance: world.chance, store: { billing } }, scopeOf(vendor), {
-        month,
-        withoutMissing: false,
-      }),
-    ).rejects.toMatchObject({ code: 'CONFLICT', retryable: true });
+    expect(await closeMonth(on(billing), scopeOf(vendor), { month, withoutMissing: false })).toMatchObject({
+      ok: true,
+      result: { edges: [{ outcome: 'failed', failure: { code: 'CONFLICT' }, invoiceId: null, number: null }] },
+    });
     expect(await close(vendor)).toMatchObject([{ outcome: 'finalised', number: 'INV-2026-000001' }]);
+  });
+});
+
+describe('an edge that cannot be closed', () => {
+  /** A store that answers for one buyer with what no bill can be made of. */
+  function broken(buyer: OrganisationRecord, error: Error) {
+    const { billing } = world.store;
+    return on({
+      ...billing,
+      billableSites: (path, ...rest) =>
+        path === buyer.path ? Promise.reject(error) : billing.billableSites(path, ...rest),
+    });
+  }
+
+  it.each([
+    [new RangeError('an amount is too large'), { code: 'NOT_BILLABLE', message: 'an amount is too large' }],
+    [
+      new TypeError('secret of the inside'),
+      { code: 'INTERNAL', message: 'the aggregator failed on this edge; its log says why' },
+    ],
+    [
+      new RollcallError('STORE_FAILED', 'the database refused', { retryable: false }),
+      { code: 'STORE_FAILED', message: 'the database refused' },
+    ],
+  ])('by %s is told with its reason, and the others are closed', async (error, failure) => {
+    const { vendor, distributor } = await soldSite();
+    const other = await world.below(vendor, 'msp', 'Other');
+    await world.agree(vendor, other);
+    const site = await world.site(other, 'Bern', enrolledAt);
+    live(site, 1, 0);
+    await site.send();
+    world.clock.setWall(inApril);
+    const request = { month, withoutMissing: false };
+    const previewed = await previewClose(broken(distributor, error), scopeOf(vendor), request);
+    const closed = await closeMonth(broken(distributor, error), scopeOf(vendor), request);
+    if (!closed.ok || !previewed.ok) throw new Error('refused');
+    for (const edges of [previewed.preview.edges, closed.result.edges]) {
+      const byBuyer = new Map(edges.map((edge) => [edge.buyerName, edge]));
+      expect(byBuyer.get('Distributor')).toMatchObject({
+        outcome: 'failed',
+        failure,
+        invoiceId: null,
+        missingCount: 0,
+      });
+      expect(byBuyer.get('Other')).toMatchObject({ outcome: 'finalised', failure: null });
+    }
+    // The stack of a defect is in the log; what was told whole is not told twice.
+    expect(world.errors).toHaveLength(error instanceof RollcallError ? 0 : 2);
+    expect((await close(vendor)).map(({ outcome }) => outcome).toSorted()).toEqual(['finalised', 'unchanged']);
+  });
+
+  it('ends the close where the store is gone', async () => {
+    const { vendor, distributor } = await soldSite();
+    world.clock.setWall(inApril);
+    const gone = new RollcallError('STORE_UNAVAILABLE', 'the database does not answer', { retryable: true });
+    await expect(closeMonth(broken(distributor, gone), scopeOf(vendor), { month, withoutMissing: false })).rejects.toBe(
+      gone,
+    );
   });
 });
 
@@ -457,6 +528,14 @@ describe('a preview', () => {
       preview: { edges: [{ outcome: 'unchanged', netMinor: null, number: 'INV-2026-000001' }] },
     });
   });
+});
+
+/** What the close works with, on another store of billing. */
+const on = (billing: Store['billing']) => ({
+  clock: world.clock,
+  chance: world.chance,
+  logger: world.logger,
+  store: { billing },
 });
 
 /** A vendor that sells to a distributor, and one site of two servers and five workstations. */

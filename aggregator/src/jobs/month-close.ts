@@ -11,33 +11,51 @@ import {
 } from '@rollcall/shared/api/invoice.ts';
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
 import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
+import type { Month } from '@rollcall/shared/domain/month.ts';
 import { type Outcome, type Refusal, RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { Logger } from '@rollcall/shared/node/logger.ts';
 import type { BillableSite } from '../core/billing/close-plan.ts';
 import { type CloseDecision, type EdgeFacts, planClose } from '../core/billing/close.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Store } from '../store/store.ts';
 
-export type MonthCloseDeps = { store: Pick<Store, 'billing'>; clock: Clock; chance: Chance };
+export type MonthCloseDeps = {
+  store: Pick<Store, 'billing'>;
+  clock: Clock;
+  chance: Chance;
+  logger: Pick<Logger, 'error'>;
+};
 
 type Edge = Awaited<ReturnType<Store['billing']['agreementsInForce']>>[number];
 type ClosedEdge = CloseResult['edges'][number];
+type PreviewedEdge = ClosePreview['edges'][number];
 /** What is told of an edge, and why nothing was decided where its month still runs. */
 type Visited<Told> = { told: Told; running: Refusal<'MONTH_NOT_OVER'> | null };
+type Failure = NonNullable<ClosedEdge['failure']>;
 
 /** Closes that meet on one edge need two attempts each; so many more mean that something else is wrong. */
 const attemptsMax = 5;
 
 /**
  * Closes the month for every agreement in which the scope's own organisation sells, one edge after the other. Edges on which
- * the month still runs are told as `not-over`, the others are closed. `MONTH_NOT_OVER`: it still runs on all of them.
- * @throws RollcallError `CONFLICT`, retryable, when other closes kept coming first on an edge; what was closed before stands.
+ * the month still runs are told as `not-over`, those that cannot be closed as `failed`, the others are closed.
+ * `MONTH_NOT_OVER`: it still runs on all of them.
+ * @throws RollcallError `STORE_UNAVAILABLE`, retryable; what was closed before stands.
  */
 export async function closeMonth(
   deps: MonthCloseDeps,
   seller: Scope,
   request: CloseRequest,
 ): Promise<Outcome<{ result: CloseResult }, 'MONTH_NOT_OVER'>> {
-  const visited = await eachEdge(deps, seller, request, (edge) => closeEdge(deps, seller, edge, request));
+  const visited = await eachEdge(deps, seller, request, (edge) =>
+    guarded(
+      deps,
+      edge,
+      request.month,
+      () => closeEdge(deps, seller, edge, request),
+      (failure) => tellFailed(edge, failure),
+    ),
+  );
   return visited.ok ? { ok: true, result: { month: request.month, edges: visited.edges } } : visited;
 }
 
@@ -47,14 +65,30 @@ export async function previewClose(
   seller: Scope,
   request: CloseRequest,
 ): Promise<Outcome<{ preview: ClosePreview }, 'MONTH_NOT_OVER'>> {
-  const visited = await eachEdge(deps, seller, request, async (edge) => {
+  const visited = await eachEdge(deps, seller, request, (edge) => previewEdge(deps, seller, edge, request));
+  return visited.ok ? { ok: true, preview: { month: request.month, edges: visited.edges } } : visited;
+}
+
+/** What closing the month would do on one edge. */
+export function previewEdge(
+  deps: MonthCloseDeps,
+  seller: Scope,
+  edge: Edge,
+  request: CloseRequest,
+): Promise<Visited<PreviewedEdge>> {
+  const look = async (): Promise<Visited<PreviewedEdge>> => {
     const facts = await factsOf(deps, seller, edge, request);
     const decision = planClose(facts);
     const { told, running } = tell(edge, decision, facts.billed.invoice);
     const netMinor = decision.ok ? (decision.plan?.document.netMinor ?? null) : null;
     return { told: { ...told, currency: facts.agreement.currency, netMinor }, running };
+  };
+  const failed = (failure: Failure): PreviewedEdge => ({
+    ...tellFailed(edge, failure),
+    currency: edge.agreement.currency,
+    netMinor: null,
   });
-  return visited.ok ? { ok: true, preview: { month: request.month, edges: visited.edges } } : visited;
+  return guarded(deps, edge, request.month, look, failed);
 }
 
 async function eachEdge<Told>(
@@ -69,6 +103,24 @@ async function eachEdge<Told>(
   const first = visited[0]?.running;
   if (first && visited.every(({ running }) => running !== null)) return first;
   return { ok: true, edges: visited.map(({ told }) => told) };
+}
+
+/** What goes wrong on one edge is told of that edge: one site's figures must not keep every other buyer's invoice back. */
+async function guarded<Told>(
+  { logger }: MonthCloseDeps,
+  { agreement }: Edge,
+  month: Month,
+  visit: () => Promise<Visited<Told>>,
+  failed: (failure: Failure) => Told,
+): Promise<Visited<Told>> {
+  try {
+    return await visit();
+  } catch (error) {
+    const failure = failureOf(error);
+    if (!(error instanceof RollcallError))
+      logger.error({ err: error, agreementId: agreement.id, month }, 'an edge could not be closed');
+    return { told: failed(failure), running: null };
+  }
 }
 
 async function closeEdge(
@@ -124,19 +176,47 @@ async function factsOf(
   };
 }
 
+/**
+ * What the seller is told of an error on one edge; what is inside a defect stays in the log.
+ * @throws the error itself where the store is gone: no other edge would fare better.
+ */
+function failureOf(error: unknown): Failure {
+  if (error instanceof RollcallError) {
+    if (error.code === 'STORE_UNAVAILABLE') throw error;
+    return { code: error.code, message: error.message };
+  }
+  // Core throws it for facts that no bill can be made of, such as an amount that is not exact any more.
+  if (error instanceof RangeError) return { code: 'NOT_BILLABLE', message: error.message };
+  return { code: 'INTERNAL', message: 'the aggregator failed on this edge; its log says why' };
+}
+
 /** `document` is the one just made, or the invoice that still stands; a document that is only planned has no number yet. */
-function tell({ agreement, buyer }: Edge, decision: CloseDecision, document: Invoice | undefined): Visited<ClosedEdge> {
+function tell(edge: Edge, decision: CloseDecision, document: Invoice | undefined): Visited<ClosedEdge> {
   const missing: BillableSite[] = decision.ok ? decision.missing : [];
   const told: ClosedEdge = {
-    agreementId: agreement.id,
-    buyerId: buyer.id,
-    buyerName: buyer.name,
+    ...untouched(edge),
     outcome: decision.ok ? decision.outcome : 'not-over',
-    missingReportPolicy: agreement.missingReportPolicy,
     invoiceId: document?.id ?? null,
     number: document?.number ?? null,
     missingCount: missing.length,
     missingSites: missing.slice(0, missingSitesMax).map(({ siteId, siteName }) => ({ siteId, siteName })),
+    differingCount: decision.ok ? decision.differing.length : 0,
   };
   return { told, running: decision.ok ? null : decision };
 }
+
+const tellFailed = (edge: Edge, failure: Failure): ClosedEdge => ({ ...untouched(edge), outcome: 'failed', failure });
+
+/** An edge of which nothing is known but its parties. */
+const untouched = ({ agreement, buyer }: Edge): Omit<ClosedEdge, 'outcome'> => ({
+  agreementId: agreement.id,
+  buyerId: buyer.id,
+  buyerName: buyer.name,
+  failure: null,
+  missingReportPolicy: agreement.missingReportPolicy,
+  invoiceId: null,
+  number: null,
+  missingCount: 0,
+  missingSites: [],
+  differingCount: 0,
+});

@@ -4,14 +4,15 @@ import type { Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
 import type { BilledFigure } from '../core/billing/close-plan.ts';
+import { addBilled } from '../core/billing/lines.ts';
 import type { Scope } from '../core/scope.ts';
 import { applyClose } from './close-writer.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
 import type { Engine } from './engine.ts';
 import type { AgreementRow, InvoiceLineRow, InvoiceRow } from './schema.ts';
-import { countsOf, reportedOf, siteMonths } from './site-months.ts';
+import { countsOf, reportedOf, siteMonths, sitesBelow } from './site-months.ts';
 import type { BillingStore } from './store.ts';
-import { organisationRecord } from './tenancy-store.ts';
+import { addressLinesOf, organisationRecord } from './tenancy-store.ts';
 import { TimeCursor } from './token-store.ts';
 
 const LineCursor = z.tuple([z.int().positive()]);
@@ -100,6 +101,20 @@ export function billingStore(engine: Engine): BillingStore {
       });
     },
 
+    async firstBillableMonth(seller) {
+      const agreed = await engine.first(
+        db
+          .selectFrom('agreements')
+          .select((eb) => eb.fn.min('valid_from').as('month'))
+          .where('seller_id', '=', seller.organisationId),
+      );
+      const lived = await engine.first(
+        sitesBelow(db, seller.path, {}).select((eb) => eb.fn.min('sites.first_month').as('month')),
+      );
+      if (!agreed?.month || !lived?.month) return undefined;
+      return agreed.month > lived.month ? agreed.month : lived.month;
+    },
+
     async billableSites(buyerPath, month) {
       const rows = await engine.all(siteMonths(db, buyerPath, {}, month));
       return rows.map((row) => ({
@@ -111,7 +126,9 @@ export function billingStore(engine: Engine): BillingStore {
         mspName: row.msp_name,
         timeZone: row.time_zone,
         report: reportedOf(row),
+        differing: row.agreeing === 0,
         counted: countsOf(row, month),
+        countedUpTo: row.head_seq ?? 0,
       }));
     },
 
@@ -171,27 +188,39 @@ export function billingStore(engine: Engine): BillingStore {
       );
       return row && lineOf(row);
     },
+
+    async billedBefore(invoiceId, siteId, kind) {
+      const rows = await engine.all(
+        db
+          .selectFrom('invoices as note')
+          .innerJoin('invoices as earlier', (join) =>
+            join
+              .onRef('earlier.seller_id', '=', 'note.seller_id')
+              .onRef('earlier.buyer_id', '=', 'note.buyer_id')
+              .onRef('earlier.month', '=', 'note.month')
+              .onRef('earlier.position', '<', 'note.position'),
+          )
+          .innerJoin('invoice_lines', 'invoice_lines.invoice_id', 'earlier.id')
+          .selectAll('invoice_lines')
+          .where('note.id', '=', invoiceId)
+          .where('invoice_lines.site_id', '=', siteId)
+          .where('invoice_lines.kind', '=', kind)
+          .orderBy('earlier.position'),
+      );
+      const figures = new Map<string, BilledFigure>();
+      addBilled(figures, rows.map(lineOf));
+      return figures.values().next().value;
+    },
   };
 
   /** Adds up the lines of documents per site and kind, in their order: what the last one rests on is what stands. */
   async function figuresOf(documentIds: readonly string[]): Promise<BilledFigure[]> {
     const figures = new Map<string, BilledFigure>();
-    const columns = ['site_id', 'kind', 'quantity', 'net_minor', 'basis', 'revision'] as const;
     for (const id of documentIds) {
-      const lines = await engine.all(
-        db.selectFrom('invoice_lines').select(columns).where('invoice_id', '=', id).orderBy('number'),
+      const rows = await engine.all(
+        db.selectFrom('invoice_lines').selectAll().where('invoice_id', '=', id).orderBy('number'),
       );
-      for (const { site_id, kind, quantity, net_minor, basis, revision } of lines) {
-        const before = figures.get(`${site_id} ${kind}`);
-        figures.set(`${site_id} ${kind}`, {
-          siteId: site_id,
-          kind,
-          quantity: (before?.quantity ?? 0) + quantity,
-          netMinor: (before?.netMinor ?? 0) + net_minor,
-          basis,
-          revision,
-        });
-      }
+      addBilled(figures, rows.map(lineOf));
     }
     return [...figures.values()];
   }
@@ -238,6 +267,12 @@ const invoiceOf = (row: InvoiceRow): Invoice => ({
   buyerId: row.buyer_id,
   sellerName: row.seller_name,
   buyerName: row.buyer_name,
+  seller: {
+    addressLines: addressLinesOf(row.seller_address_lines),
+    country: row.seller_country,
+    taxId: row.seller_tax_id,
+  },
+  buyer: { addressLines: addressLinesOf(row.buyer_address_lines), country: row.buyer_country, taxId: row.buyer_tax_id },
   agreementId: row.agreement_id,
   month: row.month,
   currency: row.currency,
@@ -251,6 +286,7 @@ const invoiceOf = (row: InvoiceRow): Invoice => ({
   finalisedAt: row.finalised_at,
   dueOn: row.due_on,
   missingReports: row.missing_reports,
+  missingUnbilled: row.missing_unbilled,
 });
 
 const lineOf = (row: InvoiceLineRow): InvoiceLine => ({
@@ -268,4 +304,5 @@ const lineOf = (row: InvoiceLineRow): InvoiceLine => ({
   netMinor: row.net_minor,
   basis: row.basis,
   revision: row.revision,
+  countedUpTo: row.counted_up_to,
 });

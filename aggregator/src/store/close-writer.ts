@@ -45,8 +45,8 @@ function assertConsistent({ document, lines, sellerId, buyerId, month, series }:
     document.sellerId !== sellerId || document.buyerId !== buyerId || document.month !== month
       ? 'its document is of another edge or month'
       : null,
-    series !== null && series !== seriesOf[document.kind]
-      ? `a ${document.kind} is not numbered in the series ${series}`
+    series !== null && series.name !== seriesOf[document.kind]
+      ? `a ${document.kind} is not numbered in the series ${series.name}`
       : null,
     lines.some((line, index) => line.number !== index + 1) ? 'its lines are not numbered from 1' : null,
   ].filter((problem) => problem !== null);
@@ -105,14 +105,13 @@ function removeDraft(
 function finalise(
   { db, dialect }: Engine,
   plan: ClosePlan,
-  series: NonNullable<ClosePlan['series']>,
+  { name, year }: NonNullable<ClosePlan['series']>,
 ): BatchStep<'CONFLICT'>[] {
   const { sellerId, document, documentsBefore, at } = plan;
-  const year = Number(at.slice(0, 4));
   const counter = db
     .selectFrom('number_series')
     .where('seller_id', '=', sellerId)
-    .where('series', '=', series)
+    .where('series', '=', name)
     .where('year', '=', year);
   const digits =
     dialect === 'sqlite'
@@ -122,7 +121,7 @@ function finalise(
     {
       run: db
         .insertInto('number_series')
-        .values({ seller_id: sellerId, series, year, last: 1 })
+        .values({ seller_id: sellerId, series: name, year, last: 1 })
         .onConflict((conflict) =>
           conflict
             .columns(['seller_id', 'series', 'year'])
@@ -137,7 +136,7 @@ function finalise(
           state: 'finalised',
           position: documentsBefore + 1,
           finalised_at: document.finalisedAt ?? at,
-          number: counter.select(sql<string>`${sql.lit(`${series}-${year}-`)} || ${digits}`.as('number')),
+          number: counter.select(sql<string>`${sql.lit(`${name}-${year}-`)} || ${digits}`.as('number')),
         })
         .where('id', '=', document.id),
       rows: 1,
@@ -155,6 +154,12 @@ const draftRow = (document: Invoice): InvoiceRow => ({
   buyer_id: document.buyerId,
   seller_name: document.sellerName,
   buyer_name: document.buyerName,
+  seller_address_lines: JSON.stringify(document.seller.addressLines),
+  seller_country: document.seller.country,
+  seller_tax_id: document.seller.taxId,
+  buyer_address_lines: JSON.stringify(document.buyer.addressLines),
+  buyer_country: document.buyer.country,
+  buyer_tax_id: document.buyer.taxId,
   agreement_id: document.agreementId,
   month: document.month,
   currency: document.currency,
@@ -168,6 +173,7 @@ const draftRow = (document: Invoice): InvoiceRow => ({
   finalised_at: null,
   due_on: document.dueOn,
   missing_reports: document.missingReports,
+  missing_unbilled: document.missingUnbilled,
 });
 
 const lineRow = (invoiceId: string, line: ClosePlan['lines'][number]): InvoiceLineRow => ({
@@ -186,4 +192,5 @@ const lineRow = (invoiceId: string, line: ClosePlan['lines'][number]): InvoiceLi
   net_minor: line.netMinor,
   basis: line.basis,
   revision: line.revision,
+  counted_up_to: line.countedUpTo,
 });

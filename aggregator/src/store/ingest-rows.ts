@@ -112,7 +112,7 @@ export const reportRow = (siteId: string, received: ReceivedReport, receivedAt: 
   report: canonicalJson(received.report),
 });
 
-/** The month a site's life begins with, as its ledger says; undefined where the plan is not of its first entries. */
+/** The month a site's ledger begins with; undefined where the plan is not of its first entries. */
 export function firstMonthOf(plan: IngestPlan): Month | undefined {
   if (plan.expected.seq !== 0) return undefined;
   const [first, ...others] = plan.months.map(({ month }) => month);

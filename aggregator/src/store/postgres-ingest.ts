@@ -309,5 +309,6 @@ const texts = {
     FROM json_populate_recordset(null::commands, $1::json) AS answer
     WHERE commands.id = answer.id AND commands.site_id = answer.site_id AND commands.outcome IS NULL`,
   finding: `${insertFromJson('findings', ['id', 'site_id', 'code', 'message', 'at'])} ON CONFLICT (id) DO NOTHING`,
-  firstMonth: `UPDATE sites SET first_month = begun.first_month FROM json_populate_recordset(null::sites, $1::json) AS begun WHERE sites.id = begun.id`,
+  firstMonth: `UPDATE sites SET first_month = least(sites.first_month, begun.first_month)
+    FROM json_populate_recordset(null::sites, $1::json) AS begun WHERE sites.id = begun.id`,
 } as const;

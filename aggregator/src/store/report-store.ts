@@ -4,7 +4,7 @@
  */
 import type { ReportRow } from '@rollcall/shared/api/report.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
-import { firstMonth, Month, monthOf, previousMonth } from '@rollcall/shared/domain/month.ts';
+import { firstMonth, Month, monthOf, monthPeriod, previousMonth } from '@rollcall/shared/domain/month.ts';
 import { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
 import type { InferResult } from 'kysely';
 import { z } from 'zod';
@@ -13,7 +13,7 @@ import { badCursor, decodeCursor, pageOfRows } from './cursor.ts';
 import type { Engine } from './engine.ts';
 import type { ReportRevisionRow } from './schema.ts';
 import { withinPath } from './scope-filter.ts';
-import { countsOf, reportedOf, siteMonths, sitesBelow } from './site-months.ts';
+import { carriedCounts, countsOf, reportedOf, siteMonths, sitesBelow } from './site-months.ts';
 import { deploymentOf } from './site-store.ts';
 import type { ReportRevision, ReportStore } from './store.ts';
 
@@ -66,15 +66,44 @@ export function reportStore(engine: Engine): ReportStore {
       return (await engine.all(revisions.orderBy('revision'))).map(revisionOf);
     },
 
-    async intervals(siteId, from, to, limit) {
-      const touching = db
+    async intervals(siteId, from, to, limit, upToSeq = null) {
+      let touching = db
         .selectFrom('deployments')
         .selectAll()
         .where('site_id', '=', siteId)
         .where('deployed_at', '<', to)
-        .where((eb) => eb.or([eb('removed_at', 'is', null), eb('removed_at', '>', from)]));
+        .where((eb) =>
+          eb.or([
+            eb('removed_at', 'is', null),
+            eb('removed_at', '>', from),
+            ...(upToSeq === null ? [] : [eb('removed_seq', '>', upToSeq)]),
+          ]),
+        );
+      if (upToSeq !== null) touching = touching.where('deployed_seq', '<=', upToSeq);
       const rows = await engine.all(touching.orderBy('deployed_seq').limit(limit));
-      return rows.map((row) => ({ ...deploymentOf(row), deployedSeq: row.deployed_seq }));
+      return rows.map((row) => {
+        const isOpen = upToSeq !== null && row.removed_seq !== null && row.removed_seq > upToSeq;
+        const removal = isOpen ? { removedAt: null, removedReason: null } : {};
+        return { ...deploymentOf(row), ...removal, deployedSeq: row.deployed_seq };
+      });
+    },
+
+    async ownCount(siteId, month) {
+      const counted = await engine.first(
+        db.selectFrom('month_counts').selectAll().where('site_id', '=', siteId).where('month', '=', month),
+      );
+      if (counted !== undefined)
+        return {
+          server: { peak: counted.server_peak, at: counted.server_peak_at },
+          workstation: { peak: counted.workstation_peak, at: counted.workstation_peak_at },
+        };
+      const ingest = await engine.first(db.selectFrom('site_ingest').selectAll().where('site_id', '=', siteId));
+      const { server, workstation } = carriedCounts(ingest, month);
+      const start = monthPeriod(month, ingest?.time_zone ?? 'UTC').start;
+      return {
+        server: { peak: server, at: server === 0 ? null : start },
+        workstation: { peak: workstation, at: workstation === 0 ? null : start },
+      };
     },
   };
 

@@ -53,7 +53,10 @@ export type SiteRow = {
   settings: Json;
   created_at: Instant;
   enrolled_at: Instant | null;
-  /** First month of its life, in its zone: of its enrolment, then of its ledger's first entry. Null until it lives. */
+  /**
+   * First month of its life, in its zone: of its enrolment, or of its ledger's first entry where that is earlier; never moved
+   * later, since months that were billed stay billable. Null until it lives.
+   */
   first_month: Month | null;
   closed_at: Instant | null;
   /** Month of its closing, in its zone. */
@@ -73,6 +76,7 @@ export type ApiTokenRow = {
   organisation_id: string;
   name: string;
   hash: Hash;
+  created_by_token_id: string | null;
   created_at: Instant;
   expires_at: Instant | null;
   last_used_at: Instant | null;
@@ -222,6 +226,12 @@ export type InvoiceRow = {
   buyer_id: string;
   seller_name: string;
   buyer_name: string;
+  seller_address_lines: Json;
+  seller_country: string;
+  seller_tax_id: string | null;
+  buyer_address_lines: Json;
+  buyer_country: string;
+  buyer_tax_id: string | null;
   agreement_id: string;
   month: Month;
   currency: string;
@@ -235,6 +245,7 @@ export type InvoiceRow = {
   finalised_at: Instant | null;
   due_on: string | null;
   missing_reports: number;
+  missing_unbilled: number;
 };
 
 export type InvoiceLineRow = {
@@ -253,6 +264,7 @@ export type InvoiceLineRow = {
   net_minor: number;
   basis: LineBasis;
   revision: number | null;
+  counted_up_to: number | null;
 };
 
 /** One row an edge and month that was ever closed; its update is the lock of a close. */

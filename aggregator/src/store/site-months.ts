@@ -55,6 +55,7 @@ export function siteMonths(db: QueryBuilder, path: TreePath, filter: SiteFilter,
       'accounts.name as account_name',
       'organisations.id as msp_id',
       'organisations.name as msp_name',
+      'site_ingest.head_seq',
       'site_ingest.month as meter_month',
       'site_ingest.server_count',
       'site_ingest.workstation_count',
@@ -68,23 +69,27 @@ export function siteMonths(db: QueryBuilder, path: TreePath, filter: SiteFilter,
     ]);
 }
 
-type CountedMonth = {
+type Meter = { month: Month | null; server_count: number | null; workstation_count: number | null };
+type CountedMonth = Omit<Meter, 'month'> & {
   meter_month: Month | null;
-  server_count: number | null;
-  workstation_count: number | null;
   counted_server: number | null;
   counted_workstation: number | null;
 };
 
-/**
- * The own count of a month. A month after the last entry received has no row: what stood deployed then is carried, because
- * silence removes nobody.
- */
+/** The own count of a month. */
 export function countsOf(row: CountedMonth, month: Month): KindCounts {
   if (row.counted_server !== null && row.counted_workstation !== null)
     return { server: row.counted_server, workstation: row.counted_workstation };
-  if (row.meter_month === null || row.meter_month >= month) return { server: 0, workstation: 0 };
-  return { server: Math.max(0, row.server_count ?? 0), workstation: Math.max(0, row.workstation_count ?? 0) };
+  return carriedCounts({ ...row, month: row.meter_month }, month);
+}
+
+/**
+ * The own count of a month that has none: after the last entry received, what stood deployed then is carried, because
+ * silence removes nobody; before the first, nobody stood.
+ */
+export function carriedCounts(meter: Meter | undefined, month: Month): KindCounts {
+  if (meter === undefined || meter.month === null || meter.month >= month) return { server: 0, workstation: 0 };
+  return { server: Math.max(0, meter.server_count ?? 0), workstation: Math.max(0, meter.workstation_count ?? 0) };
 }
 
 /** The figures of the latest revision; null where none came. */

@@ -76,7 +76,7 @@ function applyPlan(statements: IngestStatements, plan: IngestPlan): IngestResult
     for (const { id, siteId: findingSiteId, code, message, at } of plan.findings)
       statements.finding.run(id, findingSiteId, code, message, at);
     const firstMonth = firstMonthOf(plan);
-    if (firstMonth !== undefined) statements.firstMonth.run(firstMonth, siteId);
+    if (firstMonth !== undefined) statements.firstMonth.run({ month: firstMonth, id: siteId });
   } catch (error) {
     // A row that is there already, or one that breaks a rule of its table: the plan says what cannot be.
     if (sqliteCode(error)?.startsWith('SQLITE_CONSTRAINT')) throw new Contradiction();
@@ -155,7 +155,7 @@ const texts = {
   command:
     'UPDATE commands SET outcome = ?, code = ?, answered_at = ? WHERE id = ? AND site_id = ? AND outcome IS NULL',
   finding: 'INSERT INTO findings (id, site_id, code, message, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
-  firstMonth: 'UPDATE sites SET first_month = ? WHERE id = ?',
+  firstMonth: 'UPDATE sites SET first_month = min(coalesce(first_month, @month), @month) WHERE id = @id',
 } as const;
 
 /** Each statement is prepared once a connection; the tables are there from the first migration on. */

@@ -13,6 +13,7 @@ import type { Page, PageQuery } from '@rollcall/shared/api/page.ts';
 import type { ReportRow, ReportStatus } from '@rollcall/shared/api/report.ts';
 import type { Deployment, Finding, Site, SiteChange } from '@rollcall/shared/api/site.ts';
 import type { ApiToken, EnrolmentToken } from '@rollcall/shared/api/token.ts';
+import type { AgentKind } from '@rollcall/shared/domain/agent-kind.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Month } from '@rollcall/shared/domain/month.ts';
 import type { Outcome } from '@rollcall/shared/domain/problem.ts';
@@ -62,12 +63,14 @@ export type TenancyStore = {
 };
 
 export type TokenStore = {
-  createApiToken(token: ApiToken, hash: Hash): Promise<void>;
+  /** `TOKEN_REVOKED`: the token it is made with was revoked meanwhile; nothing was made. */
+  createApiToken(token: ApiToken, hash: Hash): Promise<Outcome<object, 'TOKEN_REVOKED'>>;
   /** For signing in: the token, whatever its state, and the organisation it acts for. */
   apiTokenByHash(hash: Hash): Promise<{ token: ApiToken; organisation: OrganisationRecord } | undefined>;
   /** Written at most once a minute a token by the caller. */
   touchApiToken(id: string, at: Instant): Promise<void>;
   apiTokens(scope: Scope, page: PageQuery): Promise<Page<ApiToken>>;
+  /** Revokes it and every token that was made with it, and with those. */
   revokeApiToken(scope: Scope, id: string, at: Instant): Promise<ApiToken | undefined>;
   createEnrolmentToken(token: EnrolmentToken, hash: Hash): Promise<void>;
   enrolmentTokens(
@@ -202,13 +205,19 @@ export type ReportStore = {
   ): Promise<Page<ReportRow>>;
   /** Every revision of a site's month, oldest first; empty where none came, undefined where the site is foreign. */
   revisions(scope: Scope, siteId: string, month: Month): Promise<ReportRevision[] | undefined>;
-  /** Intervals that touch `[from, to)` at a site, whoever asks: evidence is authorised by its invoice. */
+  /**
+   * Intervals that touch `[from, to)` at a site, whoever asks: evidence is authorised by its invoice. With `upToSeq`, as they
+   * stood after that entry of the ledger; else as they stand now.
+   */
   intervals(
     siteId: string,
     from: Instant,
     to: Instant,
     limit: number,
+    upToSeq?: number | null,
   ): Promise<(Deployment & { deployedSeq: number })[]>;
+  /** The own count of a site's month, as far as the ledger is held, whoever asks. `at` is null where the peak is zero. */
+  ownCount(siteId: string, month: Month): Promise<Record<AgentKind, { peak: number; at: Instant | null }>>;
 };
 
 export type BillingStore = {
@@ -225,6 +234,8 @@ export type BillingStore = {
     sellerId: string | null,
     month: Month,
   ): Promise<{ agreement: Agreement; seller: OrganisationRecord; buyer: OrganisationRecord }[]>;
+  /** The first month that the seller could close: it had an agreement in force and a site below it; undefined before that. */
+  firstBillableMonth(seller: Scope): Promise<Month | undefined>;
   /** Every site under the buyer that lived in the month: its report's figures, its own count, its names. At most one row a site. */
   billableSites(buyerPath: TreePath, month: Month): Promise<BillableSite[]>;
   /** What the finalised documents of the edge and month have billed so far, added up per site and kind, and the draft if there is one. */
@@ -247,6 +258,8 @@ export type BillingStore = {
   invoice(scope: Scope, id: string): Promise<Invoice | undefined>;
   lines(invoiceId: string, page: PageQuery): Promise<Page<InvoiceLine>>;
   line(invoiceId: string, number: number): Promise<InvoiceLine | undefined>;
+  /** What the documents before this one billed for a site and kind; undefined where none did. */
+  billedBefore(invoiceId: string, siteId: string, kind: AgentKind): Promise<BilledFigure | undefined>;
 };
 
 /** The aggregator's own signing key, made once at first start. */

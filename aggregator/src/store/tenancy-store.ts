@@ -14,6 +14,7 @@ import { withinPath } from './scope-filter.ts';
 import type { OrganisationRecord, TenancyStore } from './store.ts';
 
 const AddressLines = z.array(Name);
+export const addressLinesOf = (json: string): string[] => AddressLines.parse(JSON.parse(json));
 
 /** The last row's identifier; its name is looked up. */
 export const IdCursor = z.tuple([z.string().regex(/^[a-z]+_[0-9a-z]+$/)]);
@@ -150,7 +151,7 @@ export const organisationRecord = (row: OrganisationRow): OrganisationRecord => 
   country: row.country,
   currency: row.currency,
   taxId: row.tax_id,
-  addressLines: AddressLines.parse(JSON.parse(row.address_lines)),
+  addressLines: addressLinesOf(row.address_lines),
   createdAt: row.created_at,
 });
 
@@ -158,7 +159,7 @@ export const accountOf = (row: AccountRow): Account => ({
   id: row.id,
   mspId: row.msp_id,
   name: row.name,
-  addressLines: AddressLines.parse(JSON.parse(row.address_lines)),
+  addressLines: addressLinesOf(row.address_lines),
   note: row.note,
   createdAt: row.created_at,
 });

@@ -1,10 +1,11 @@
 /** API tokens and enrolment tokens, stored as hashes. Using an enrolment token up is enrolment-store.ts. */
 import type { ApiToken, EnrolmentToken } from '@rollcall/shared/api/token.ts';
 import { Instant } from '@rollcall/shared/domain/instant.ts';
+import { refuse } from '@rollcall/shared/domain/problem.ts';
 import { z } from 'zod';
 import type { Scope } from '../core/scope.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Step } from './engine.ts';
 import type { ApiTokenRow, EnrolmentTokenRow } from './schema.ts';
 import { organisationsWithin, withinPath } from './scope-filter.ts';
 import type { TokenStore } from './store.ts';
@@ -31,6 +32,26 @@ export function tokenStore(engine: Engine): TokenStore {
       .selectAll('enrolment_tokens')
       .where(withinPath(scope.path));
 
+  /**
+   * Making a token with another and revoking take turns, on the one row of the vendor: else a token that is made while the one
+   * it is made with is revoked would be seen by neither.
+   */
+  const inTurn = {
+    run: db
+      .updateTable('organisations')
+      .set((eb) => ({ kind: eb.ref('kind') }))
+      .where('parent_id', 'is', null),
+  };
+  const stillGood = (id: string): Step<'TOKEN_REVOKED'> => ({
+    run: db
+      .updateTable('api_tokens')
+      .set((eb) => ({ last_used_at: eb.ref('last_used_at') }))
+      .where('id', '=', id)
+      .where('revoked_at', 'is', null),
+    rows: 1,
+    otherwise: 'TOKEN_REVOKED',
+  });
+
   return {
     async createApiToken(token, hash) {
       const row: ApiTokenRow = {
@@ -38,12 +59,17 @@ export function tokenStore(engine: Engine): TokenStore {
         organisation_id: token.organisationId,
         name: token.name,
         hash,
+        created_by_token_id: token.createdByTokenId,
         created_at: token.createdAt,
         expires_at: token.expiresAt,
         last_used_at: token.lastUsedAt,
         revoked_at: token.revokedAt,
       };
-      await engine.batch([{ run: db.insertInto('api_tokens').values(row), rows: 1 }]);
+      const done = await engine.batch<'TOKEN_REVOKED'>([
+        ...(token.createdByTokenId === null ? [] : [inTurn, stillGood(token.createdByTokenId)]),
+        { run: db.insertInto('api_tokens').values(row), rows: 1 },
+      ]);
+      return done.ok ? { ok: true } : refuse('TOKEN_REVOKED', 'the API token was revoked');
     },
 
     async apiTokenByHash(hash) {
@@ -81,12 +107,24 @@ export function tokenStore(engine: Engine): TokenStore {
 
     async revokeApiToken(scope, id, at) {
       const revoke = db
+        .withRecursive('lineage(id)', (query) =>
+          query
+            .selectFrom('api_tokens')
+            .select('api_tokens.id')
+            .where('api_tokens.id', '=', id)
+            .where('api_tokens.organisation_id', 'in', organisationsWithin(scope.path))
+            .union(
+              query
+                .selectFrom('api_tokens')
+                .innerJoin('lineage', 'lineage.id', 'api_tokens.created_by_token_id')
+                .select('api_tokens.id'),
+            ),
+        )
         .updateTable('api_tokens')
         .set({ revoked_at: at })
-        .where('id', '=', id)
         .where('revoked_at', 'is', null)
-        .where('organisation_id', 'in', organisationsWithin(scope.path));
-      await engine.batch([{ run: revoke }]);
+        .where('id', 'in', (query) => query.selectFrom('lineage').select('lineage.id'));
+      await engine.batch([inTurn, { run: revoke }]);
       const row = await engine.first(apiTokens(scope).where('api_tokens.id', '=', id));
       return row && apiTokenOf(row);
     },
@@ -142,6 +180,7 @@ const apiTokenOf = (row: ApiTokenRow): ApiToken => ({
   id: row.id,
   organisationId: row.organisation_id,
   name: row.name,
+  createdByTokenId: row.created_by_token_id,
   createdAt: row.created_at,
   expiresAt: row.expires_at,
   lastUsedAt: row.last_used_at,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { OrganisationId } from '../domain/id.ts';
 import { Instant } from '../domain/instant.ts';
-import { Currency } from '../domain/money.ts';
+import { Currency } from '../domain/currency.ts';
 import { Name } from '../domain/name.ts';
 import { OrganisationKind } from '../domain/organisation.ts';
 
@@ -16,7 +16,7 @@ export const Organisation = z.object({
   country: z.string().regex(/^[A-Z]{2}$/, 'two capital letters, ISO 3166-1'),
   currency: Currency,
   /** Tax identifier as printed on invoices; null where there is none. */
-  taxId: z.string().min(2).max(40).nullable(),
+  taxId: Name.min(2, 'at least 2 characters').max(40, 'at most 40 characters').nullable(),
   /** Postal address as printed on invoices: up to 6 lines. */
   addressLines: z.array(Name).max(6),
   createdAt: Instant,

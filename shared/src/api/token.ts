@@ -42,6 +42,8 @@ export const ApiToken = z.object({
   id: ApiTokenId,
   organisationId: OrganisationId,
   name: Name,
+  /** The token it was made with, which it does not outlive; null where it was made on the database itself. */
+  createdByTokenId: ApiTokenId.nullable(),
   createdAt: Instant,
   expiresAt: Instant.nullable(),
   lastUsedAt: Instant.nullable(),

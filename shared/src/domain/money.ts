@@ -1,18 +1,11 @@
 /**
  * Owns amounts of money: integers of a currency's minor units, exact decimals on the way to one, and the one rounding
- * (domain.md, section 7). No floating point touches money, nothing defaults, and what does not fit throws. Prices belong
- * to `price-agreement.ts`, exchange rates to whoever publishes them.
+ * (domain.md, section 7). No floating point touches money, nothing defaults, and what does not fit throws. Currencies and
+ * their decimals belong to `currency.ts`, prices to `price-agreement.ts`, exchange rates to whoever publishes them.
  */
 import Big from 'big.js';
 import { z } from 'zod';
-
-const knownCurrencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'));
-
-/** Three capital letters of ISO 4217, as Intl knows them. */
-export const Currency = z.string().refine((code) => knownCurrencies.has(code), {
-  error: 'must be a currency code of ISO 4217, such as "EUR"',
-});
-export type Currency = z.infer<typeof Currency>;
+import { type Currency, minorUnitExponent } from './currency.ts';
 
 /** An amount in minor units of a currency that stands beside it: a safe integer, negative for a credit. */
 export const MoneyMinor = z.int();
@@ -33,23 +26,6 @@ ExactBig.strict = true;
 /** An exact number to calculate with on the way to an amount. */
 export function exact(value: Decimal | bigint): Big {
   return new ExactBig(value);
-}
-
-/** Asking Intl takes long enough to be noticed in a table; there are as many entries as currencies at most. */
-const exponents = new Map<Currency, number>();
-
-/**
- * Decimals that the currency's amounts have: 2 for EUR, 0 for JPY, 3 for KWD.
- * @throws RangeError when the currency is unknown.
- */
-export function minorUnitExponent(currency: Currency): number {
-  const known = exponents.get(currency);
-  if (known !== undefined) return known;
-  if (!knownCurrencies.has(currency)) throw new RangeError(`"${currency}" is not a currency code such as "EUR"`);
-  const { maximumFractionDigits } = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions();
-  if (maximumFractionDigits === undefined) throw new RangeError(`Intl does not tell the minor unit of ${currency}`);
-  exponents.set(currency, maximumFractionDigits);
-  return maximumFractionDigits;
 }
 
 /**
@@ -107,7 +83,15 @@ export function formatMinor(amountMinor: MoneyMinor, currency: Currency): string
  * @throws RangeError when the amount is not a safe integer, or currency or locale unknown.
  */
 export function displayMinor(amountMinor: MoneyMinor, currency: Currency, locale: string): string {
-  const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'code' });
+  const decimals = minorUnitExponent(currency);
+  const format = new Intl.NumberFormat(locale, {
+    style: 'currency',
+    currency,
+    currencyDisplay: 'code',
+    // Said, since Intl has decimals of its own for some currencies.
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  });
   // As text, which Intl reads exactly; the type only says that it is a numeral.
   return format.format(formatMinor(amountMinor, currency) as `${number}`);
 }

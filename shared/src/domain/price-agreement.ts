@@ -1,6 +1,7 @@
 /** Price agreements: programme, prices, currency and terms between a seller and a buyer (domain text, sections 1 and 7). */
 import { z } from 'zod';
-import { Currency, Decimal, MoneyMinor } from './money.ts';
+import { Currency } from './currency.ts';
+import { MoneyMinor } from './money.ts';
 import { Month } from './month.ts';
 import { TimeZone } from './time-zone.ts';
 
@@ -20,11 +21,13 @@ export const unitPriceMinorMax = 100_000_000;
 
 const UnitPriceMinor = MoneyMinor.nonnegative().max(unitPriceMinorMax);
 
-/** Per cent as an exact decimal from '0' to '100': '22', '7.7'. */
-const TaxRatePercent = Decimal.regex(
-  /^(?:\d{1,2}(?:\.\d{1,6})?|100(?:\.0{1,6})?)$/,
-  'must be between 0 and 100 per cent',
-);
+/** Per cent as an exact decimal from '0' to '100': '22', '7.7'. One pattern, since a published schema shows one. */
+const TaxRatePercent = z
+  .string()
+  .regex(
+    /^(?:(?:0|[1-9]\d?)(?:\.\d{1,6})?|100(?:\.0{1,6})?)$/,
+    'must be a decimal number as text between 0 and 100 per cent, with at most 6 decimals, such as "22" or "7.7"',
+  );
 
 /** The terms of a price agreement; who sells to whom stands beside them. All prices net, in minor units of `currency`. */
 export const AgreementTerms = z.object({

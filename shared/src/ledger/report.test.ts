@@ -38,6 +38,16 @@ describe('a sealed report', () => {
     expect(report.peaks.workstation).toEqual({ peak: 0, at: null, endpoints: [] });
   });
 
+  it.each([
+    ['more than its witness', { peak: 3 }],
+    ['less than its witness', { peak: 1 }],
+    ['more than fits into a report', { peak: 9_007_199_254_740_991 }],
+    ['less than nothing', { peak: -1, endpoints: [] }],
+  ])('is none where a peak is %s', (_what, change) => {
+    const peaks = { ...report.peaks, server: { ...report.peaks.server, ...change } };
+    expect(DeployedAgentsReport.safeParse({ ...report, peaks }).success).toBe(false);
+  });
+
   it('bears the signature of its site and of no other', () => {
     expect(isSignedBy(report, publicKey, nodeVerifier)).toBe(true);
     expect(isSignedBy(report, generateSigningKey().publicKey, nodeVerifier)).toBe(false);

@@ -16,10 +16,21 @@ import { canonicalJson } from './canonical-json.ts';
 import { type Digest, Hash, PublicKey, Signature, type Signer, type Verifier } from './crypto.ts';
 import { fitsEntryBody } from './entry-size.ts';
 
-const Count = z.int().nonnegative();
+/** Most agents of a kind in a report: more identifiers of endpoints than an entry has room for (entry.ts). */
+export const agentsOfKindMax = 40_000;
 
-/** Peak of one kind with its witness: who stood deployed at the earliest instant of the maximum. */
-export const PeakFigure = z.object({ peak: Count, at: Instant.nullable(), endpoints: z.array(EndpointId) });
+const Count = z.int().nonnegative().max(agentsOfKindMax);
+
+/**
+ * Peak of one kind with its witness: who stood deployed at the earliest instant of the maximum. The peak is billed, so it
+ * is one only with as many witnesses.
+ */
+export const PeakFigure = z
+  .object({ peak: Count, at: Instant.nullable(), endpoints: z.array(EndpointId).max(agentsOfKindMax) })
+  .refine(({ peak, endpoints }) => endpoints.length === peak, {
+    path: ['endpoints'],
+    error: 'must name as many endpoints as the peak says',
+  });
 export type PeakFigure = z.infer<typeof PeakFigure>;
 
 /** Why an endpoint was taken out of a month by a correction. */

@@ -108,10 +108,20 @@ const documentsOf = (invoice: Invoice): DownloadableDocument[] =>
     fileName: documentFileName(invoice, format),
   }));
 
-function InvoiceState({ invoice: { state, missingReports } }: { invoice: Invoice }) {
-  const missing = missingReports === 1 ? '1 report' : `${missingReports} reports`;
+function InvoiceState({ invoice: { state, missingReports, missingUnbilled } }: { invoice: Invoice }) {
   if (state === 'draft')
-    return <StandingTag tone="warn" label={missingReports === 0 ? 'Not yet final' : `Waits for ${missing}`} />;
+    return (
+      <StandingTag
+        tone="warn"
+        label={missingReports === 0 ? 'Not yet final' : `Waits for ${reportsText(missingReports)}`}
+      />
+    );
   const tag = <StandingTag tone="good" label="Finalised" />;
-  return missingReports === 0 ? tag : <TwoLines first={tag} second={`without ${missing}`} />;
+  if (missingReports === 0) return tag;
+  const estimated = `${missingReports - missingUnbilled} estimated`;
+  return (
+    <TwoLines first={tag} second={missingUnbilled === 0 ? estimated : `without ${reportsText(missingUnbilled)}`} />
+  );
 }
+
+const reportsText = (count: number): string => (count === 1 ? '1 report' : `${count} reports`);

@@ -1,6 +1,5 @@
 /** The facts a close is decided from and the plan it becomes; `close.ts` decides, the store applies. */
 import type { Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
-import type { AgentKind } from '@rollcall/shared/domain/agent-kind.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Month } from '@rollcall/shared/domain/month.ts';
 
@@ -15,19 +14,19 @@ export type BillableSite = {
   timeZone: string;
   /** Latest revision of the report; null where none came. */
   report: { revision: number; server: number; workstation: number } | null;
+  /** Whether that report is not what was counted here; false without one. */
+  differing: boolean;
   /** The aggregator's own count; a month without entries carries the counts that stood before it. */
   counted: { server: number; workstation: number };
+  /** The entry of the site's ledger up to which it was counted; 0 before the first. */
+  countedUpTo: number;
 };
 
-/** What was billed so far for a site and kind by the finalised invoice and its notes. */
-export type BilledFigure = {
-  siteId: string;
-  kind: AgentKind;
-  quantity: number;
-  netMinor: number;
-  basis: 'report' | 'estimate';
-  revision: number | null;
-};
+/**
+ * What was billed so far for a site and kind by the finalised invoice and its notes: quantity and net added up, all else as
+ * the last line says.
+ */
+export type BilledFigure = Omit<InvoiceLine, 'number' | 'month' | 'unitPriceMinor'>;
 
 export type ClosePlan = {
   sellerId: string;
@@ -37,10 +36,10 @@ export type ClosePlan = {
   documentsBefore: number;
   /** The draft to replace or finalise, if there is one. */
   draftId: string | null;
-  /** The document without its number; the store takes the number where `series` is given. */
+  /** The document without its number; the store takes the next of `series` where that is given. */
   document: Invoice;
   lines: InvoiceLine[];
-  /** Series the number is taken from on finalising; null leaves a draft. */
-  series: 'INV' | 'CRN' | 'DBN' | null;
+  /** Series and year the number is taken from on finalising; null leaves a draft. */
+  series: { name: 'INV' | 'CRN' | 'DBN'; year: number } | null;
   at: Instant;
 };

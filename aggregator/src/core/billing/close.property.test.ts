@@ -11,6 +11,7 @@ type Counts = Record<AgentKind, number>;
 type Event =
   | { event: 'report'; site: number; counts: Counts }
   | { event: 'counted'; site: number; counts: Counts }
+  | { event: 'leaves-or-returns'; site: number }
   | { event: 'close'; withoutMissing: boolean };
 
 const counts = fc.record({ server: fc.nat(6), workstation: fc.nat(6) });
@@ -18,6 +19,7 @@ const siteIndex = fc.nat(3);
 const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ event: fc.constant('report' as const), site: siteIndex, counts }),
   fc.record({ event: fc.constant('counted' as const), site: siteIndex, counts }),
+  fc.record({ event: fc.constant('leaves-or-returns' as const), site: siteIndex }),
   fc.record({ event: fc.constant('close' as const), withoutMissing: fc.boolean() }),
 );
 const terms = fc.record({
@@ -45,6 +47,7 @@ describe('closing after any sequence of reports, counts and closes', () => {
       const sites: BillableSite[] = [0, 1, 2, 3].map((number) =>
         siteWith(number, { report: null, counted: { server: 0, workstation: 0 } }),
       );
+      const gone = new Set<number>();
       const book = new DocumentBook();
       let documentNumber = 0;
       const close = (withoutMissing: boolean): CloseDecision => {
@@ -52,7 +55,7 @@ describe('closing after any sequence of reports, counts and closes', () => {
         const decision = planClose(
           factsWith({
             agreement,
-            sites,
+            sites: sites.filter((_site, index) => !gone.has(index)),
             billed: book.billed,
             withoutMissing,
             newDocumentId: idOf('invoice', documentNumber),
@@ -72,6 +75,10 @@ describe('closing after any sequence of reports, counts and closes', () => {
           });
           continue;
         }
+        if (step.event === 'leaves-or-returns') {
+          if (!gone.delete(step.site)) gone.add(step.site);
+          continue;
+        }
         const site = sites[step.site];
         if (site === undefined) throw new RangeError(`no site ${step.site}`);
         sites[step.site] =
@@ -79,6 +86,7 @@ describe('closing after any sequence of reports, counts and closes', () => {
             ? { ...site, counted: step.counts }
             : { ...site, report: { revision: (site.report?.revision ?? 0) + 1, ...step.counts } };
       }
+      gone.clear();
       for (const [index, site] of sites.entries()) {
         if (site.report === null) sites[index] = { ...site, report: { revision: 1, server: index, workstation: 1 } };
       }

@@ -4,15 +4,15 @@
  * applied. Rules: domain.md, sections 2 and 7, and decision "one note for each close".
  */
 import type { Agreement } from '@rollcall/shared/api/agreement.ts';
-import type { CloseResult, Invoice, InvoiceKind, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
+import type { CloseResult, Invoice, InvoiceKind, InvoiceLine, PartyDetails } from '@rollcall/shared/api/invoice.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { BillableSite, BilledFigure, ClosePlan } from './close-plan.ts';
-import { figureKey, invoiceLines, noteLines, rateSites } from './lines.ts';
-import { documentTotals, dueDay } from './totals.ts';
+import { invoiceLines, noteLines, rateSites, withdrawnSites } from './lines.ts';
+import { documentTotals, dueDay, seriesYear } from './totals.ts';
 
-type Party = { id: string; name: string };
+type Party = { id: string; name: string } & PartyDetails;
 
 /** Everything the decision on one edge and month rests on. */
 export type EdgeFacts = {
@@ -37,17 +37,23 @@ export type EdgeFacts = {
 
 type EdgeOutcome = CloseResult['edges'][number]['outcome'];
 
+/** What is told of the sites of an edge, whatever comes of them. */
+type Standing = {
+  missing: BillableSite[];
+  /** Sites whose report is not what was counted here. */
+  differing: BillableSite[];
+};
+
 export type CloseDecision =
-  | {
+  | ({
       ok: true;
       outcome: Extract<EdgeOutcome, 'held' | 'finalised' | 'credited' | 'debited'>;
       plan: ClosePlan;
-      missing: BillableSite[];
-    }
-  | { ok: true; outcome: Extract<EdgeOutcome, 'unchanged' | 'nothing-to-bill'>; plan: null; missing: BillableSite[] }
+    } & Standing)
+  | ({ ok: true; outcome: Extract<EdgeOutcome, 'unchanged' | 'nothing-to-bill'>; plan: null } & Standing)
   | Refusal<'MONTH_NOT_OVER'>;
 
-const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>> = {
+const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>['name']> = {
   invoice: 'INV',
   'credit-note': 'CRN',
   'debit-note': 'DBN',
@@ -58,6 +64,8 @@ const seriesOf: Record<InvoiceKind, NonNullable<ClosePlan['series']>> = {
  * `withoutMissing`. Each later close compares the latest figures with the sum of what was billed and answers all changes
  * with one note: a credit note where their net is below zero, else a debit note, also where they cancel out to zero, so that
  * no change is left untold. No change, no document; closing twice is harmless.
+ *
+ * A site that was billed and does not belong to the month any more is due nothing, and is credited.
  *
  * A site billed by estimate is trued up when its report arrives. A report that confirms the estimate changes no figure and
  * makes no note: the line keeps its mark, its evidence shows the report.
@@ -70,26 +78,33 @@ export function planClose(facts: EdgeFacts): CloseDecision {
 
   const { agreement, billed, withoutMissing } = facts;
   assertConsistent(facts);
-  const billedFigures = new Map(billed.figures.map((figure) => [figureKey(figure.siteId, figure.kind), figure]));
-  const billedSites = new Set(billed.figures.map((figure) => figure.siteId));
+  const billedSites = new Set(billed.figures.filter(({ basis }) => basis !== 'withdrawn').map(({ siteId }) => siteId));
   const estimates = agreement.missingReportPolicy === 'estimate' && !withoutMissing;
   const { rated, missing } = rateSites(facts.sites, estimates, (siteId) => billedSites.has(siteId));
+  const estimated = new Set(rated.filter(({ basis }) => basis === 'estimate').map(({ site }) => site.siteId));
+  const gaps: Gaps = {
+    missingReports: missing.length,
+    missingUnbilled: missing.filter(({ siteId }) => !billedSites.has(siteId) && !estimated.has(siteId)).length,
+  };
+  const standing = { missing, differing: facts.sites.filter(({ differing }) => differing) };
 
   if (billed.invoice !== undefined) {
-    const lines = noteLines(rated, billedFigures, agreement, facts.month);
-    if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, missing };
+    const living = new Set(facts.sites.map(({ siteId }) => siteId));
+    const withdrawn = withdrawnSites(billed.figures, (siteId) => living.has(siteId));
+    const lines = noteLines([...rated, ...withdrawn], billed.figures, agreement, facts.month);
+    if (lines.length === 0) return { ok: true, outcome: 'unchanged', plan: null, ...standing };
     const { netMinor } = documentTotals(lines, agreement.taxRatePercent);
     const kind = netMinor < 0 ? 'credit-note' : 'debit-note';
-    const plan = finalised(facts, kind, lines, missing.length);
-    return { ok: true, outcome: kind === 'credit-note' ? 'credited' : 'debited', plan, missing };
+    const plan = finalised(facts, kind, lines, gaps);
+    return { ok: true, outcome: kind === 'credit-note' ? 'credited' : 'debited', plan, ...standing };
   }
 
   const waits = missing.length > 0 && agreement.missingReportPolicy === 'hold' && !withoutMissing;
-  if (!waits && rated.length === 0) return { ok: true, outcome: 'nothing-to-bill', plan: null, missing };
+  if (!waits && rated.length === 0) return { ok: true, outcome: 'nothing-to-bill', plan: null, ...standing };
   const lines = invoiceLines(rated, agreement, facts.month);
   return waits
-    ? { ok: true, outcome: 'held', plan: draft(facts, lines, missing.length), missing }
-    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, missing.length), missing };
+    ? { ok: true, outcome: 'held', plan: draft(facts, lines, gaps), ...standing }
+    : { ok: true, outcome: 'finalised', plan: finalised(facts, 'invoice', lines, gaps), ...standing };
 }
 
 /** The refusal where the month still runs in a zone that matters; it names the one that ends last. */
@@ -108,8 +123,8 @@ function stillRunning({ agreement, sites, month, now }: EdgeFacts): Refusal<'MON
 }
 
 /** What the store can only get wrong by a fault of the program; a bill made from it would be wrong without a word. */
-function assertConsistent({ agreement, billed, month, sites }: EdgeFacts): void {
-  const { invoice, figures, documents } = billed;
+function assertConsistent({ agreement, billed, month }: EdgeFacts): void {
+  const { invoice, documents } = billed;
   if ((invoice === undefined) !== (documents === 0)) {
     throw new RangeError(
       `${documents} documents of ${month} under ${agreement.id}, but ${invoice?.id ?? 'no invoice'}`,
@@ -118,27 +133,26 @@ function assertConsistent({ agreement, billed, month, sites }: EdgeFacts): void 
   if (invoice !== undefined && invoice.agreementId !== agreement.id) {
     throw new RangeError(`invoice ${invoice.id} was made under ${invoice.agreementId}, not under ${agreement.id}`);
   }
-  const known = new Set(sites.map((site) => site.siteId));
-  const lost = figures.find((figure) => !known.has(figure.siteId));
-  if (lost !== undefined)
-    throw new RangeError(`site ${lost.siteId} was billed for ${month} and is not billable any more`);
 }
 
-function draft(facts: EdgeFacts, lines: InvoiceLine[], missingReports: number): ClosePlan {
-  const document = documentOf(facts, 'invoice', lines, missingReports);
+/** What a document says of the reports that are missing. */
+type Gaps = Pick<Invoice, 'missingReports' | 'missingUnbilled'>;
+
+function draft(facts: EdgeFacts, lines: InvoiceLine[], gaps: Gaps): ClosePlan {
+  const document = documentOf(facts, 'invoice', lines, gaps);
   return planOf(facts, document, lines, null);
 }
 
-function finalised(facts: EdgeFacts, kind: InvoiceKind, lines: InvoiceLine[], missingReports: number): ClosePlan {
+function finalised(facts: EdgeFacts, kind: InvoiceKind, lines: InvoiceLine[], gaps: Gaps): ClosePlan {
   const { agreement, now } = facts;
   const document: Invoice = {
-    ...documentOf(facts, kind, lines, missingReports),
+    ...documentOf(facts, kind, lines, gaps),
     state: 'finalised',
     finalisedAt: now,
     // What is credited is not due from the buyer.
     dueOn: kind === 'credit-note' ? null : dueDay(now, agreement.paymentTermDays, agreement.timeZone),
   };
-  return planOf(facts, document, lines, seriesOf[kind]);
+  return planOf(facts, document, lines, { name: seriesOf[kind], year: seriesYear(now, agreement.timeZone) });
 }
 
 function planOf(facts: EdgeFacts, document: Invoice, lines: InvoiceLine[], series: ClosePlan['series']): ClosePlan {
@@ -156,12 +170,7 @@ function planOf(facts: EdgeFacts, document: Invoice, lines: InvoiceLine[], serie
 }
 
 /** A draft of the kind. An invoice takes over its draft's identifier, so that links to the draft lead to the invoice. */
-function documentOf(
-  facts: EdgeFacts,
-  kind: InvoiceKind,
-  lines: readonly InvoiceLine[],
-  missingReports: number,
-): Invoice {
+function documentOf(facts: EdgeFacts, kind: InvoiceKind, lines: readonly InvoiceLine[], gaps: Gaps): Invoice {
   const { agreement, seller, buyer, billed, month, now } = facts;
   const corrected = kind === 'invoice' ? undefined : billed.invoice;
   return {
@@ -173,6 +182,8 @@ function documentOf(
     buyerId: buyer.id,
     sellerName: seller.name,
     buyerName: buyer.name,
+    seller: detailsOf(seller),
+    buyer: detailsOf(buyer),
     agreementId: agreement.id,
     month,
     currency: agreement.currency,
@@ -183,6 +194,9 @@ function documentOf(
     createdAt: now,
     finalisedAt: null,
     dueOn: null,
-    missingReports,
+    ...gaps,
   };
 }
+
+/** What is printed and no more: an organisation knows other things that are not the other party's affair. */
+const detailsOf = ({ addressLines, country, taxId }: Party): PartyDetails => ({ addressLines, country, taxId });

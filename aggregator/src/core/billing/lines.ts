@@ -11,13 +11,14 @@ import type { BillableSite, BilledFigure } from './close-plan.ts';
 
 type Terms = Pick<Agreement, 'serverUnitPriceMinor' | 'workstationUnitPriceMinor'>;
 
+/** What names a site on a line. */
+type SiteNames = Pick<InvoiceLine, 'mspId' | 'mspName' | 'accountId' | 'accountName' | 'siteId' | 'siteName'>;
+
 /** A site with the figures it is to be billed for. */
 export type RatedSite = {
-  site: BillableSite;
+  site: SiteNames;
   counts: Record<AgentKind, number>;
-  basis: InvoiceLine['basis'];
-  revision: number | null;
-};
+} & Pick<InvoiceLine, 'basis' | 'revision' | 'countedUpTo'>;
 
 /**
  * How the sites of an edge stand. `rated`: they have figures, from their report or, under `estimate`, from the
@@ -44,12 +45,19 @@ export function rateSites(
         counts: { server: report.server, workstation: report.workstation },
         basis: 'report',
         revision: report.revision,
+        countedUpTo: null,
       });
       continue;
     }
     missing.push(site);
     if (estimates && !wasBilled(site.siteId))
-      rated.push({ site, counts: site.counted, basis: 'estimate', revision: null });
+      rated.push({
+        site,
+        counts: site.counted,
+        basis: 'estimate',
+        revision: null,
+        countedUpTo: site.countedUpTo,
+      });
   }
   return { rated, missing };
 }
@@ -61,20 +69,43 @@ export function invoiceLines(rated: readonly RatedSite[], terms: Terms, month: M
 }
 
 /**
+ * What was billed to sites that do not belong to the month any more: nothing is due for them. They are named as they were
+ * when they were billed last.
+ */
+export function withdrawnSites(
+  billed: readonly BilledFigure[],
+  livesInMonth: (siteId: string) => boolean,
+): RatedSite[] {
+  const gone = new Map<string, RatedSite>();
+  for (const { siteId, siteName, accountId, accountName, mspId, mspName } of billed) {
+    if (livesInMonth(siteId)) continue;
+    gone.set(siteId, {
+      site: { siteId, siteName, accountId, accountName, mspId, mspName },
+      counts: { server: 0, workstation: 0 },
+      basis: 'withdrawn',
+      revision: null,
+      countedUpTo: null,
+    });
+  }
+  return [...gone.values()];
+}
+
+/**
  * The lines of a note: the change of every figure that is no longer what was billed. A figure that was never billed
  * changes from zero.
  */
 export function noteLines(
   rated: readonly RatedSite[],
-  billed: ReadonlyMap<string, Pick<BilledFigure, 'quantity' | 'netMinor'>>,
+  billed: readonly BilledFigure[],
   terms: Terms,
   month: Month,
 ): InvoiceLine[] {
+  const figures = new Map(billed.map((figure) => [figureKey(figure.siteId, figure.kind), figure]));
   const changes: UnnumberedLine[] = [];
   for (const site of rated) {
     for (const kind of agentKinds) {
       const line = lineOf(site, kind, terms, month);
-      const before = billed.get(figureKey(line.siteId, kind)) ?? { quantity: 0, netMinor: 0 };
+      const before = figures.get(figureKey(line.siteId, kind)) ?? { quantity: 0, netMinor: 0 };
       const quantity = line.quantity - before.quantity;
       const netMinor = sumMinor([line.netMinor, -before.netMinor]);
       if (quantity !== 0 || netMinor !== 0) changes.push({ ...line, quantity, netMinor });
@@ -83,13 +114,26 @@ export function noteLines(
   return numbered(changes);
 }
 
-/** One key for a site and kind, in the maps of this folder. */
-export const figureKey = (siteId: string, kind: AgentKind): string => `${siteId} ${kind}`;
+/** Adds the lines of one more document to what its edge and month were billed; documents come in their order. */
+export function addBilled(figures: Map<string, BilledFigure>, lines: readonly InvoiceLine[]): void {
+  for (const { number: _number, month: _month, unitPriceMinor: _price, ...line } of lines) {
+    const key = figureKey(line.siteId, line.kind);
+    const before = figures.get(key) ?? { quantity: 0, netMinor: 0 };
+    figures.set(key, {
+      ...line,
+      quantity: before.quantity + line.quantity,
+      netMinor: sumMinor([before.netMinor, line.netMinor]),
+    });
+  }
+}
+
+/** One key for a site and kind. */
+const figureKey = (siteId: string, kind: AgentKind): string => `${siteId} ${kind}`;
 
 type UnnumberedLine = Omit<InvoiceLine, 'number'>;
 
 function lineOf(
-  { site, counts, basis, revision }: RatedSite,
+  { site, counts, basis, revision, countedUpTo }: RatedSite,
   kind: AgentKind,
   terms: Terms,
   month: Month,
@@ -109,6 +153,7 @@ function lineOf(
     netMinor: multiplyMinor(counts[kind], price),
     basis,
     revision,
+    countedUpTo,
   };
 }
 

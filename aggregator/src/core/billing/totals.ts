@@ -1,4 +1,4 @@
-/** Owns the totals of a document and its due day (domain.md, section 7). */
+/** Owns the totals of a document, its due day and the year of its number (domain.md, section 7). */
 import type { Invoice, InvoiceLine } from '@rollcall/shared/api/invoice.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Decimal, percentOfMinor, sumMinor } from '@rollcall/shared/domain/money.ts';
@@ -13,6 +13,10 @@ export function documentTotals(lines: readonly Pick<InvoiceLine, 'netMinor'>[], 
   const taxMinor = percentOfMinor(netMinor, taxRatePercent);
   return { netMinor, taxMinor, grossMinor: sumMinor([netMinor, taxMinor]) };
 }
+
+/** The year a document is numbered in: that of the day it bears, which is a day of the agreement's zone. */
+export const seriesYear = (finalisedAt: Instant, zone: TimeZone): number =>
+  Number(dayOf(finalisedAt, zone).slice(0, 4));
 
 /** The calendar day, `YYYY-MM-DD`, that lies `termDays` after the day of `finalisedAt` in the zone. */
 export function dueDay(finalisedAt: Instant, termDays: number, zone: TimeZone): string {

@@ -9,6 +9,7 @@ import { nodeDigest, systemChance } from '@rollcall/shared/node/crypto.ts';
 import { createLogger } from '@rollcall/shared/node/logger.ts';
 import { ManualClock } from '@rollcall/shared/testing/manual-clock.ts';
 import { apiTokenTextFrom, tokenRandomBytes } from '../../core/token-text.ts';
+import { createPdfPress, type PdfPress } from '../../delivery/pdf-press.ts';
 import { openStore } from '../../store/open-store.ts';
 import type { OrganisationRecord, Store } from '../../store/store.ts';
 import { type AppOptions, createApp } from '../app.ts';
@@ -30,6 +31,7 @@ export type TenantTree = {
   store: Store;
   clock: ManualClock;
   gateway: GatewayCalls;
+  press: PdfPress;
   /** Everything that was logged, a line each. */
   log: string[];
   vendor: Tenant;
@@ -65,6 +67,7 @@ export async function plantTenantTree(
   const store = await openStore(`sqlite:${join(folder, 'rollcall.db')}`);
   await store.migrate();
   const clock = new ManualClock(startOfTests);
+  const press = createPdfPress();
   const gateway: GatewayCalls = { changed: [], reset: [], connected: new Set() };
   const app = createApp(
     {
@@ -72,6 +75,7 @@ export async function plantTenantTree(
       clock,
       chance: systemChance,
       logger,
+      press,
       gateway: {
         isConnected: (siteId) => gateway.connected.has(siteId),
         connectedCount: () => gateway.connected.size,
@@ -100,6 +104,7 @@ export async function plantTenantTree(
         id,
         organisationId,
         name: 'test',
+        createdByTokenId: null,
         createdAt: clock.now(),
         expiresAt: facts.expiresAt ?? null,
         lastUsedAt: null,
@@ -168,6 +173,7 @@ export async function plantTenantTree(
     store,
     clock,
     gateway,
+    press,
     log,
     vendor,
     north,
@@ -183,6 +189,7 @@ export async function plantTenantTree(
     },
     newToken,
     async close() {
+      await press.close();
       await store.close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -5,6 +5,7 @@ import { type IdNoun, idFrom } from '@rollcall/shared/domain/id.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Month, monthOf, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { defaultSiteSettings } from '@rollcall/shared/domain/site-settings.ts';
+import { canonicalJson } from '@rollcall/shared/ledger/canonical-json.ts';
 import { chainDrafts, emptyHead, type Head } from '@rollcall/shared/ledger/chain.ts';
 import type { EntryDraft, KnownEntry } from '@rollcall/shared/ledger/entry.ts';
 import { IntervalBook } from '@rollcall/shared/ledger/intervals.ts';
@@ -28,6 +29,9 @@ export class BillingWorld {
   readonly store: Store;
   readonly clock = new ManualClock(longAgo);
   readonly chance = random.bytes;
+  /** What was logged as an error. */
+  readonly errors: object[] = [];
+  readonly logger = { error: (what: object): void => void this.errors.push(what) };
 
   constructor(store: Store) {
     this.store = store;
@@ -98,12 +102,13 @@ export class BillingWorld {
     return agreement;
   }
 
-  /** A site of an account of its own, enrolled at `at`. */
+  /** A site of an account of its own, enrolled at `at`; its ledger begins then too, unless by a clock of its own. */
   async site(
     msp: Pick<OrganisationRecord, 'id'>,
     name: string,
     at: Instant,
     timeZone = 'Europe/Rome',
+    ledgerFrom = at,
   ): Promise<LedgerSite> {
     const accountId = makeId('account');
     await this.store.tenancy.createAccount({
@@ -157,9 +162,9 @@ export class BillingWorld {
       newKey: null,
     });
     if (!enrolled.ok) throw new Error(enrolled.message);
-    const site = new LedgerSite(this.store, { siteId, siteName: name, timeZone, enrolledAt: at }, signer);
+    const site = new LedgerSite(this.store, { siteId, siteName: name, timeZone, enrolledAt: ledgerFrom }, signer);
     site.append({
-      at,
+      at: ledgerFrom,
       kind: 'site-enrolled',
       body: {
         siteId,
@@ -232,11 +237,12 @@ export class LedgerSite {
     this.append({ at, kind: 'agent-removed', body: { endpointId, agentKind, reason: 'uninstalled' } });
   }
 
-  seal(month: Month): DeployedAgentsReport {
+  /** `peaks`: what it says and signs instead of what happened. */
+  seal(month: Month, peaks?: DeployedAgentsReport['peaks']): DeployedAgentsReport {
     const { start, end } = monthPeriod(month, this.#facts.timeZone);
     const { enrolledAt, timeZone } = this.#facts;
     const period = { start: monthOf(enrolledAt, timeZone) === month ? enrolledAt : start, end };
-    return this.#report('month-sealed', month, end, period, 1, [], end);
+    return this.#report('month-sealed', month, end, period, 1, [], end, peaks);
   }
 
   /** A correction takes endpoints out of a month that was sealed. */
@@ -285,6 +291,10 @@ export class LedgerSite {
     return report === undefined || !('revision' in body) ? null : { ...report, revision: body.revision - 1 };
   }
 
+  #signed({ signature: _, ...content }: DeployedAgentsReport): DeployedAgentsReport {
+    return { ...content, signature: this.#signer.sign(`rollcall.report.v1\n${canonicalJson(content)}`) };
+  }
+
   #report(
     kind: 'month-sealed' | 'report-corrected',
     month: Month,
@@ -293,6 +303,7 @@ export class LedgerSite {
     revision: number,
     exclusions: Exclusion[],
     sealedAt: Instant,
+    peaks?: DeployedAgentsReport['peaks'],
   ): DeployedAgentsReport {
     const { siteId, siteName, timeZone } = this.#facts;
     const upTo = { seq: this.#head.seq, hash: this.#head.hash };
@@ -308,7 +319,8 @@ export class LedgerSite {
       exclusions,
       sealedAt,
     };
-    const report = sealReport(facts, this.#book.all(), nodeDigest, this.#signer);
+    const honest = sealReport(facts, this.#book.all(), nodeDigest, this.#signer);
+    const report = peaks === undefined ? honest : this.#signed({ ...honest, peaks });
     this.reports.set(month, report);
     this.append({ at, kind, body: report });
     return report;

@@ -50,6 +50,7 @@ const tenancyTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     organisation_id ${text} NOT NULL REFERENCES organisations (id),
     name ${text} NOT NULL,
     hash ${text} NOT NULL CHECK (length(hash) = 64),
+    created_by_token_id ${text} REFERENCES api_tokens (id),
     created_at ${text} NOT NULL,
     expires_at ${text},
     last_used_at ${text},
@@ -57,6 +58,7 @@ const tenancyTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
   ) ${tableEnd}`,
   'CREATE UNIQUE INDEX api_tokens_hash ON api_tokens (hash)',
   'CREATE INDEX api_tokens_by_organisation ON api_tokens (organisation_id)',
+  'CREATE INDEX api_tokens_by_creator ON api_tokens (created_by_token_id)',
   `CREATE TABLE secrets (name ${text} PRIMARY KEY, text ${text} NOT NULL) ${keyedTableEnd}`,
   `CREATE TABLE number_series (
     seller_id ${text} NOT NULL REFERENCES organisations (id),
@@ -267,6 +269,12 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     buyer_id ${text} NOT NULL REFERENCES organisations (id),
     seller_name ${text} NOT NULL,
     buyer_name ${text} NOT NULL,
+    seller_address_lines ${text} NOT NULL,
+    seller_country ${text} NOT NULL CHECK (length(seller_country) = 2),
+    seller_tax_id ${text},
+    buyer_address_lines ${text} NOT NULL,
+    buyer_country ${text} NOT NULL CHECK (length(buyer_country) = 2),
+    buyer_tax_id ${text},
     agreement_id ${text} NOT NULL REFERENCES agreements (id),
     month ${text} NOT NULL CHECK (length(month) = 7),
     currency ${text} NOT NULL CHECK (length(currency) = 3),
@@ -280,6 +288,7 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     finalised_at ${text},
     due_on ${text},
     missing_reports ${integer} NOT NULL CHECK (missing_reports >= 0),
+    missing_unbilled ${integer} NOT NULL CHECK (missing_unbilled BETWEEN 0 AND missing_reports),
     CHECK (gross_minor = net_minor + tax_minor),
     CHECK ((kind = 'invoice') = (refers_to_id IS NULL)),
     CHECK ((state = 'finalised') = (number IS NOT NULL)),
@@ -307,10 +316,12 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
     quantity ${integer} NOT NULL,
     ${amount(integer, 'unit_price_minor')},
     ${amount(integer, 'net_minor')},
-    basis ${text} NOT NULL CHECK (basis IN ('report', 'estimate')),
+    basis ${text} NOT NULL CHECK (basis IN ('report', 'estimate', 'withdrawn')),
     revision ${integer},
+    counted_up_to ${integer} CHECK (counted_up_to >= 0),
     PRIMARY KEY (invoice_id, number),
-    CHECK (basis = 'report' OR revision IS NULL)
+    CHECK (basis = 'report' OR revision IS NULL),
+    CHECK ((basis = 'estimate') = (counted_up_to IS NOT NULL))
   ) ${tableEnd}`,
 ];
 

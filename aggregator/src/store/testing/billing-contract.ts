@@ -2,7 +2,20 @@
 import { describe, expect, test } from 'vitest';
 import { closedAt, closePlan, notePlan } from './close-plans.ts';
 import type { OpenedStore } from './store-engines.ts';
-import { addAgreement, addBranch, addOrganisation, all, begin, must, newId, scopeOf, walk } from './tenants.ts';
+import {
+  addAccount,
+  addAgreement,
+  addBranch,
+  addOrganisation,
+  addSite,
+  all,
+  begin,
+  must,
+  newId,
+  scopeOf,
+  vendorOf,
+  walk,
+} from './tenants.ts';
 
 const conflict = { ok: false, code: 'CONFLICT' };
 
@@ -37,6 +50,27 @@ export function billingContract(use: () => OpenedStore): void {
       expect(await inForce(seller.id, '2026-03')).toEqual([agreement.id, other.id].toSorted());
       expect(await inForce(seller.id, '2026-05')).toEqual([second.id, other.id].toSorted());
       expect(await inForce(null, '2026-05')).toEqual(expect.arrayContaining([second.id, other.id]));
+    });
+
+    test('can be closed from the first month on that has both an agreement and a site', async () => {
+      const { store } = use();
+      const vendor = await vendorOf(store);
+      const seller = await addOrganisation(store, 'distributor', vendor);
+      const buyer = await addOrganisation(store, 'msp', seller);
+      const first = () => store.billing.firstBillableMonth(scopeOf(seller));
+      expect(await first()).toBeUndefined();
+      await addAgreement(store, seller, buyer, { validFrom: '2026-03' });
+      expect(await first()).toBeUndefined();
+      const account = await addAccount(store, buyer);
+      await addSite(store, account);
+      expect(await first()).toBeUndefined();
+      await addSite(store, account, { enrolledAt: '2026-05-05T00:00:00.000Z' });
+      expect(await first()).toBe('2026-05');
+      await addSite(store, account, { enrolledAt: '2026-01-05T00:00:00.000Z' });
+      expect(await first()).toBe('2026-03');
+      await addAgreement(store, seller, await addOrganisation(store, 'msp', seller), { validFrom: '2025-12' });
+      expect(await first()).toBe('2026-01');
+      expect(await store.billing.firstBillableMonth(scopeOf(buyer))).toBeUndefined();
     });
 
     test('are listed by filter and page', async () => {
@@ -82,6 +116,22 @@ export function billingContract(use: () => OpenedStore): void {
       });
     });
 
+    test('keep their parties as they were, whatever becomes of the organisations', async () => {
+      const the = await edge();
+      const { store, seller } = the;
+      const { invoice } = must(await store.billing.applyClose(closePlan(the, { site_a: 1 })));
+      await use().execute(
+        `UPDATE organisations SET name = 'Renamed', address_lines = '["Elsewhere 9"]', country = 'FR', tax_id = 'FR1' WHERE id = '${seller.id}'`,
+      );
+      const held = await store.billing.invoice(scopeOf(seller), invoice.id);
+      expect(held).toEqual(invoice);
+      expect(held).toMatchObject({
+        sellerName: seller.name,
+        seller: { addressLines: ['Straße 1', '8001 Zürich 🦊'], country: 'CH', taxId: 'CHE-123' },
+        buyer: { addressLines: [], country: 'DE', taxId: null },
+      });
+    });
+
     test('add up to what was billed: the invoice and all its notes', async () => {
       const the = await edge();
       const { store, seller, buyer } = the;
@@ -92,11 +142,20 @@ export function billingContract(use: () => OpenedStore): void {
       expect(credit).toMatchObject({ kind: 'credit-note', refersToId: invoice.id, refersToNumber: invoice.number });
       const billed = await store.billing.billed(seller.id, buyer.id, '2026-01');
       expect(billed).toMatchObject({ invoice, draftId: undefined, documents: 3 });
-      expect(billed.figures).toEqual([
-        { siteId: 'site_a', kind: 'server', quantity: 3, netMinor: 1500, basis: 'report', revision: 2 },
-        { siteId: 'site_b', kind: 'server', quantity: 2, netMinor: 1000, basis: 'report', revision: 1 },
-        { siteId: 'site_c', kind: 'server', quantity: 1, netMinor: 500, basis: 'report', revision: 2 },
-      ]);
+      const names = {
+        mspId: 'org_of-the-line',
+        mspName: 'MSP 🦊',
+        accountId: 'acc_of-the-line',
+        accountName: 'account',
+      };
+      // Named as on the last document that speaks of them.
+      expect(billed.figures).toEqual(
+        [
+          { siteId: 'site_a', siteName: 'site 1', quantity: 3, netMinor: 1500, basis: 'report', revision: 2 },
+          { siteId: 'site_b', siteName: 'site 2', quantity: 2, netMinor: 1000, basis: 'report', revision: 1 },
+          { siteId: 'site_c', siteName: 'site 1', quantity: 1, netMinor: 500, basis: 'report', revision: 2 },
+        ].map((figure) => ({ ...names, kind: 'server', countedUpTo: null, ...figure })),
+      );
       expect(await store.billing.billed(seller.id, buyer.id, '2026-02')).toEqual({
         invoice: undefined,
         draftId: undefined,
@@ -105,7 +164,46 @@ export function billingContract(use: () => OpenedStore): void {
       });
     });
 
-    test('are numbered without a gap, by seller, series and year of finalising', async () => {
+    test('tell what was billed before a note, site by site and kind by kind', async () => {
+      const the = await edge();
+      const { store } = the;
+      const billedBefore = (...of: Parameters<typeof store.billing.billedBefore>) => store.billing.billedBefore(...of);
+      const first = must(await store.billing.applyClose(closePlan(the, { site_a: 5, site_b: 2 }))).invoice;
+      const credit = must(await store.billing.applyClose(notePlan(the, first, { site_a: -2 }, 1))).invoice;
+      const debit = must(await store.billing.applyClose(notePlan(the, first, { site_a: 4, site_c: 1 }, 2))).invoice;
+      must(await store.billing.applyClose(closePlan(the, { site_a: 9 }, { month: '2026-02' })));
+      expect(await billedBefore(first.id, 'site_a', 'server')).toBeUndefined();
+      expect(await billedBefore(credit.id, 'site_a', 'server')).toMatchObject({
+        quantity: 5,
+        netMinor: 2500,
+        revision: 1,
+      });
+      expect(await billedBefore(debit.id, 'site_a', 'server')).toMatchObject({
+        quantity: 3,
+        netMinor: 1500,
+        revision: 2,
+      });
+      expect(await billedBefore(debit.id, 'site_b', 'server')).toMatchObject({ quantity: 2, netMinor: 1000 });
+      expect(await billedBefore(debit.id, 'site_c', 'server')).toBeUndefined();
+      expect(await billedBefore(debit.id, 'site_a', 'workstation')).toBeUndefined();
+    });
+
+    test.each(['estimate', 'withdrawn'] as const)('keep what a line of the basis %s rests on', async (basis) => {
+      const the = await edge();
+      const plan = closePlan(the, { site_a: 3 });
+      const lines = plan.lines.map((line) => ({
+        ...line,
+        basis,
+        revision: null,
+        countedUpTo: basis === 'estimate' ? 4711 : null,
+      }));
+      const { invoice } = must(await the.store.billing.applyClose({ ...plan, lines }));
+      expect(await the.store.billing.line(invoice.id, 1)).toEqual(lines[0]);
+      const { figures } = await the.store.billing.billed(the.seller.id, the.buyer.id, '2026-01');
+      expect(figures).toMatchObject([{ basis, countedUpTo: lines[0]?.countedUpTo }]);
+    });
+
+    test('are numbered without a gap, by seller, series and the year that the plan says', async () => {
       const the = await edge();
       const { store } = the;
       const other = await edge();
@@ -118,6 +216,10 @@ export function billingContract(use: () => OpenedStore): void {
       ] as const)
         numbers.push(must(await store.billing.applyClose(closePlan(the, { site_a: 1 }, { month, at }))).invoice.number);
       expect(numbers).toEqual(['INV-2026-000001', 'INV-2026-000002', 'INV-2027-000001', 'INV-2027-000002']);
+      // The first of January where the document is dated, still the old year by UTC.
+      const dated = { month: '2027-03', at: '2027-12-31T23:30:00.000Z', series: { name: 'INV', year: 2028 } } as const;
+      const early = must(await store.billing.applyClose(closePlan(the, { site_a: 1 }, dated)));
+      expect(early.invoice.number).toBe('INV-2028-000001');
       expect(must(await store.billing.applyClose(closePlan(other, { site_a: 1 }))).invoice.number).toBe(
         'INV-2026-000001',
       );
@@ -204,7 +306,9 @@ export function billingContract(use: () => OpenedStore): void {
     test('refuse a plan that contradicts itself', async () => {
       const the = await edge();
       const plan = closePlan(the, { site_a: 1 });
-      await expect(the.store.billing.applyClose({ ...plan, series: 'CRN' })).rejects.toMatchObject({
+      await expect(
+        the.store.billing.applyClose({ ...plan, series: { name: 'CRN', year: 2026 } }),
+      ).rejects.toMatchObject({
         code: 'CLOSE_PLAN_WRONG',
       });
       await expect(the.store.billing.applyClose({ ...plan, month: '2026-02' })).rejects.toMatchObject({
@@ -260,7 +364,7 @@ export function billingContract(use: () => OpenedStore): void {
       ).invoice;
       const ofFinal = `WHERE invoice_id = '${final.id}'`;
       const lineColumns =
-        'msp_id, msp_name, account_id, account_name, site_id, site_name, month, kind, quantity, unit_price_minor, net_minor, basis, revision';
+        'msp_id, msp_name, account_id, account_name, site_id, site_name, month, kind, quantity, unit_price_minor, net_minor, basis, revision, counted_up_to';
       const refused = [
         `UPDATE invoices SET net_minor = 0 WHERE id = '${final.id}'`,
         `UPDATE invoices SET state = 'draft', number = NULL, position = NULL, finalised_at = NULL WHERE id = '${final.id}'`,

@@ -28,6 +28,8 @@ export function closePlan(
     buyerId: buyer.id,
     sellerName: seller.name,
     buyerName: buyer.name,
+    seller: { addressLines: ['Straße 1', '8001 Zürich 🦊'], country: 'CH', taxId: 'CHE-123' },
+    buyer: { addressLines: [], country: 'DE', taxId: null },
     agreementId: agreement.id,
     month,
     currency: 'EUR',
@@ -41,6 +43,7 @@ export function closePlan(
     finalisedAt: null,
     dueOn: '2026-03-03',
     missingReports: 0,
+    missingUnbilled: 0,
   };
   return {
     sellerId: seller.id,
@@ -50,7 +53,7 @@ export function closePlan(
     draftId: null,
     document,
     lines,
-    series: 'INV',
+    series: { name: 'INV', year: Number((changes.at ?? closedAt).slice(0, 4)) },
     at: closedAt,
     ...changes,
   };
@@ -74,7 +77,7 @@ export function notePlan(
   return {
     ...plan,
     document,
-    series: credit ? 'CRN' : 'DBN',
+    series: { name: credit ? 'CRN' : 'DBN', year: 2026 },
     lines: plan.lines.map((each) => ({ ...each, revision: 2 })),
   };
 }
@@ -94,4 +97,5 @@ const line = (siteId: string, month: string, number: number, quantity: number): 
   netMinor: quantity * 500,
   basis: 'report',
   revision: 1,
+  countedUpTo: null,
 });

@@ -273,6 +273,60 @@ export function ingestContract(use: () => OpenedStore): void {
       expect((await store.reports.intervals(site.id, day(1), day(28), 2)).length).toBe(2);
     });
 
+    test.each<[number | null, [string, string | null][]]>([
+      [
+        3,
+        [
+          ['ep_gone', null],
+          ['ep_kind', null],
+        ],
+      ],
+      [4, [['ep_kind', null]]],
+      [
+        5,
+        [
+          ['ep_kind', '2026-01-12T00:00:00.000Z'],
+          ['ep_kind', null],
+        ],
+      ],
+      [
+        null,
+        [
+          ['ep_kind', '2026-01-12T00:00:00.000Z'],
+          ['ep_kind', null],
+          ['ep_late', null],
+        ],
+      ],
+    ])('finds the intervals as they stood after entry %s', async (upToSeq, expected) => {
+      const { store, site, pen } = await siteWithPen();
+      const day = (n: number): Instant => `2026-01-${String(n).padStart(2, '0')}T00:00:00.000Z`;
+      const kind: DeploymentChange = {
+        change: 'kind',
+        endpointId: 'ep_kind',
+        kindBefore: 'server',
+        kind: 'workstation',
+        hostName: 'h',
+        origin: 'managed',
+        agentVersion: '1',
+        at: day(12),
+        seq: 5,
+      };
+      const deployments = [
+        opened('ep_gone', day(5), 1),
+        opened('ep_kind', day(5), 2),
+        // Before the period, and told of only later.
+        closed('ep_gone', day(6), 4),
+        kind,
+        opened('ep_late', day(13), 6),
+      ];
+      await store.ingest.apply([pen.plan({ at: day(13), entries: 6, deployments })]);
+      const found = await store.reports.intervals(site.id, day(10), day(20), 100, upToSeq);
+      expect(found.map(({ endpointId, removedAt }) => [endpointId, removedAt])).toEqual(expected);
+      expect(found.filter(({ removedAt, removedReason }) => (removedAt === null) !== (removedReason === null))).toEqual(
+        [],
+      );
+    });
+
     test('adds a finding once', async () => {
       const { store, site, scope, pen } = await siteWithPen();
       const finding = {

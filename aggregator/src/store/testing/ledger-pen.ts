@@ -136,7 +136,11 @@ export function receivedReport(
   changes: Partial<ReceivedReport> = {},
 ): ReceivedReport {
   const { start, end } = monthPeriod(month, site.timeZone);
-  const figure = (peak: number) => ({ peak, at: peak === 0 ? null : start, endpoints: [] });
+  const figure = (peak: number) => ({
+    peak,
+    at: peak === 0 ? null : start,
+    endpoints: Array.from({ length: peak }, (_, index) => `ep_${String(index).padStart(20, '0')}`),
+  });
   const revision = changes.revision ?? 1;
   const report: DeployedAgentsReport = {
     siteId: site.id,

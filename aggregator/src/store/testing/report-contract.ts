@@ -112,16 +112,28 @@ export function reportContract(use: () => OpenedStore): void {
       expect(await store.reports.revisions(scope, site.id, '2026-04')).toEqual([]);
     });
 
-    test('begins with the month of enrolment, and with the ledger’s own first month once it speaks', async () => {
+    test.each([
+      ['as enrolled, where the ledger begins in the same month', '2026-03-31T23:59:59.000Z', '2026-03'],
+      ['with the ledger, where that begins earlier', '2026-02-28T23:59:59.000Z', '2026-02'],
+      [
+        'as enrolled, where the ledger begins later: the month may have been billed',
+        '2026-04-01T00:00:01.000Z',
+        '2026-03',
+      ],
+    ])('begins %s', async (_, at, first) => {
       const { store } = use();
-      const { account, scope } = await addBranch(store);
-      const enrolledAt = '2026-03-31T23:59:59.000Z';
-      const site = await addSite(store, account, { enrolledAt, timeZone: 'UTC' });
+      const { account, scope, distributor } = await addBranch(store);
+      const site = await addSite(store, account, { enrolledAt: '2026-03-31T23:59:59.000Z', timeZone: 'UTC' });
       const months = async () =>
         (await store.reports.reportRows(scope, { siteId: site.id }, now, all)).rows.map(({ month }) => month);
-      expect(await months()).toEqual(['2026-05', '2026-04', '2026-03']);
-      await store.ingest.apply([new LedgerPen(site).plan({ at: '2026-04-01T00:00:01.000Z' })]);
-      expect(await months()).toEqual(['2026-05', '2026-04']);
+      expect((await months()).at(-1)).toBe('2026-03');
+      const pen = new LedgerPen(site);
+      await store.ingest.apply([pen.plan({ at })]);
+      expect((await months()).at(-1)).toBe(first);
+      const billable = await store.billing.billableSites(distributor.path, first);
+      expect(billable.map(({ siteId }) => siteId)).toContain(site.id);
+      await store.ingest.apply([pen.plan({ at: '2026-04-02T00:00:00.000Z' })]);
+      expect((await months()).at(-1)).toBe(first);
     });
 
     test('takes each month in the zone of its site', async () => {
@@ -215,6 +227,27 @@ export function reportContract(use: () => OpenedStore): void {
     });
   });
 
+  describe('the own count of a month', () => {
+    test.each([
+      ['before the ledger begins', '2025-12', { peak: 0, at: null }],
+      ['as it was counted', '2026-01', { peak: 4, at: '2026-01-01T00:00:00.000Z' }],
+      ['also where the report differs', '2026-02', { peak: 3, at: '2026-02-01T00:00:00.000Z' }],
+      ['carried on from the last entry', '2026-04', { peak: 2, at: '2026-04-01T00:00:00.000Z' }],
+    ])('is told %s', async (_, month, server) => {
+      const { store, site } = await silentSite();
+      const counted = await store.reports.ownCount(site.id, month);
+      expect(counted.server).toEqual(server);
+      expect(counted.workstation).toMatchObject(month === '2026-01' ? { peak: 1 } : { peak: 0, at: null });
+    });
+
+    test('is zero where no entry ever came', async () => {
+      const { store } = use();
+      const { site } = await addBranch(store);
+      const nobody = { peak: 0, at: null };
+      expect(await store.reports.ownCount(site.id, '2026-01')).toEqual({ server: nobody, workstation: nobody });
+    });
+  });
+
   describe('billable sites', () => {
     test('are those that lived in the month, with report, own count and names', async () => {
       const { store, msp, account, site, distributor } = await silentSite();
@@ -226,17 +259,18 @@ export function reportContract(use: () => OpenedStore): void {
         mspId: msp.id,
         mspName: msp.name,
         timeZone: 'UTC',
+        countedUpTo: 3,
       };
       const of = (month: string) => store.billing.billableSites(distributor.path, month);
       expect(await of('2025-12')).toEqual([]);
       expect(await of('2026-01')).toEqual([
-        { ...names, report: { revision: 1, ...figures(4, 1) }, counted: figures(4, 1) },
+        { ...names, report: { revision: 1, ...figures(4, 1) }, differing: false, counted: figures(4, 1) },
       ]);
       expect(await of('2026-02')).toEqual([
-        { ...names, report: { revision: 1, ...figures(5, 0) }, counted: figures(3, 0) },
+        { ...names, report: { revision: 1, ...figures(5, 0) }, differing: true, counted: figures(3, 0) },
       ]);
-      expect(await of('2026-03')).toEqual([{ ...names, report: null, counted: figures(6, 0) }]);
-      expect(await of('2026-04')).toEqual([{ ...names, report: null, counted: figures(2, 0) }]);
+      expect(await of('2026-03')).toEqual([{ ...names, report: null, differing: false, counted: figures(6, 0) }]);
+      expect(await of('2026-04')).toEqual([{ ...names, report: null, differing: false, counted: figures(2, 0) }]);
       expect(await store.billing.billableSites(msp.path, '2026-04')).toEqual(await of('2026-04'));
     });
 

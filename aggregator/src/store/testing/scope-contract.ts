@@ -30,6 +30,7 @@ async function belongings({ store }: OpenedStore) {
     name: 'console',
     createdAt: begin,
     expiresAt: null,
+    createdByTokenId: null,
     lastUsedAt: null,
     revokedAt: null,
   };
@@ -122,6 +123,7 @@ export function scopeContract(use: () => OpenedStore): void {
         name: 'console',
         createdAt: begin,
         expiresAt: null,
+        createdByTokenId: null,
         lastUsedAt: null,
         revokedAt: null,
       };

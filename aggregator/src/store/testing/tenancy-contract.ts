@@ -128,10 +128,11 @@ export function tenancyContract(use: () => OpenedStore): void {
   });
 
   describe('tokens', () => {
-    const apiToken = (organisationId: string) => ({
+    const apiToken = (organisationId: string, createdByTokenId: string | null = null) => ({
       id: newId('apiToken'),
       organisationId,
       name: newName('token'),
+      createdByTokenId,
       createdAt: begin,
       expiresAt: null,
       lastUsedAt: null,
@@ -174,6 +175,50 @@ export function tenancyContract(use: () => OpenedStore): void {
           withdrawnAt: '2026-02-01T00:00:00.000Z',
         });
       }
+    });
+
+    test('revokes with a token every one made with it, and no other', async () => {
+      const { store } = use();
+      const { distributor, msp, scope, vendorScope } = await addBranch(store);
+      const root = apiToken(distributor.id);
+      const child = apiToken(msp.id, root.id);
+      const grandchild = apiToken(msp.id, child.id);
+      const sibling = apiToken(distributor.id, root.id);
+      const other = apiToken(msp.id);
+      for (const token of [root, child, grandchild, sibling, other])
+        expect(await store.tokens.createApiToken(token, newHash())).toEqual({ ok: true });
+      const revokedAt = async () => {
+        const rows = await walk((page) => store.tokens.apiTokens(scopeOf(distributor), page), 50);
+        return [root, child, grandchild, sibling, other].map(({ id }) => rows.find((row) => row.id === id)?.revokedAt);
+      };
+      // Of another branch: nothing is found and nothing ends.
+      expect(await store.tokens.revokeApiToken(scope, root.id, begin)).toBeUndefined();
+      expect(await revokedAt()).toEqual([null, null, null, null, null]);
+      const [first, second] = ['2026-02-01T00:00:00.000Z', '2026-03-01T00:00:00.000Z'];
+      await store.tokens.revokeApiToken(scope, child.id, first);
+      expect(await revokedAt()).toEqual([null, first, first, null, null]);
+      expect(await store.tokens.revokeApiToken(vendorScope, root.id, second)).toMatchObject({ revokedAt: second });
+      expect(await revokedAt()).toEqual([second, first, first, second, null]);
+    });
+
+    test('makes none with a token that was revoked, however close the two come', async () => {
+      const { store } = use();
+      const { msp, scope } = await addBranch(store);
+      const creator = apiToken(msp.id);
+      await store.tokens.createApiToken(creator, newHash());
+      const made = await Promise.all(
+        Array.from({ length: 20 }, async (_, index) => {
+          if (index === 10) await store.tokens.revokeApiToken(scope, creator.id, begin);
+          return store.tokens.createApiToken(apiToken(msp.id, creator.id), newHash());
+        }),
+      );
+      const rows = await walk((page) => store.tokens.apiTokens(scope, page), 50);
+      expect(rows.filter(({ revokedAt }) => revokedAt === null)).toEqual([]);
+      expect(rows.length).toBe(1 + made.filter(({ ok }) => ok).length);
+      expect(await store.tokens.createApiToken(apiToken(msp.id, creator.id), newHash())).toMatchObject({
+        ok: false,
+        code: 'TOKEN_REVOKED',
+      });
     });
 
     test('lists the newest first and pages over tokens of one instant', async () => {

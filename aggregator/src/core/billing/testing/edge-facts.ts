@@ -5,6 +5,7 @@ import { type IdNoun, idFrom } from '@rollcall/shared/domain/id.ts';
 import { SeededRandom } from '@rollcall/shared/testing/seeded-random.ts';
 import type { BillableSite, BilledFigure, ClosePlan } from '../close-plan.ts';
 import type { EdgeFacts } from '../close.ts';
+import { addBilled } from '../lines.ts';
 
 /** The same identifier for the same number, for every noun. */
 export const idOf = (noun: IdNoun, number: number): string => idFrom(noun, new SeededRandom(number).bytes(20));
@@ -36,14 +37,28 @@ export const siteWith = (number: number, change: Partial<BillableSite> = {}): Bi
   mspName: 'MSP',
   timeZone: 'Europe/Rome',
   report: { revision: 1, server: 2, workstation: 5 },
+  differing: false,
   counted: { server: 2, workstation: 5 },
+  countedUpTo: 9,
   ...change,
 });
 
 export const factsWith = (change: Partial<EdgeFacts> = {}): EdgeFacts => ({
   agreement: agreementWith(),
-  seller: { id: idOf('organisation', 1), name: 'Vendor' },
-  buyer: { id: idOf('organisation', 2), name: 'Distributor' },
+  seller: {
+    id: idOf('organisation', 1),
+    name: 'Vendor',
+    addressLines: ['Via Roma 12', '20121 Milano'],
+    country: 'IT',
+    taxId: 'IT01234567890',
+  },
+  buyer: {
+    id: idOf('organisation', 2),
+    name: 'Distributor',
+    addressLines: ['Hauptstrasse 5'],
+    country: 'DE',
+    taxId: null,
+  },
   month: '2026-03',
   sites: [siteWith(1)],
   billed: { invoice: undefined, draftId: undefined, figures: [], documents: 0 },
@@ -67,7 +82,7 @@ export class DocumentBook {
     this.#draftId = undefined;
     const document = {
       ...plan.document,
-      number: `${plan.series}-2026-${String(this.documents.length + 1).padStart(6, '0')}`,
+      number: `${plan.series.name}-${plan.series.year}-${String(this.documents.length + 1).padStart(6, '0')}`,
     };
     this.documents.push({ document, lines: plan.lines });
     return document;
@@ -75,13 +90,7 @@ export class DocumentBook {
 
   get billed(): EdgeFacts['billed'] {
     const figures = new Map<string, BilledFigure>();
-    for (const line of this.documents.flatMap(({ lines }) => lines)) {
-      const { siteId, kind, basis, revision } = line;
-      const before = figures.get(`${siteId} ${kind}`) ?? { quantity: 0, netMinor: 0 };
-      const quantity = before.quantity + line.quantity;
-      const netMinor = before.netMinor + line.netMinor;
-      figures.set(`${siteId} ${kind}`, { siteId, kind, basis, revision, quantity, netMinor });
-    }
+    for (const { lines } of this.documents) addBilled(figures, lines);
     return {
       invoice: this.documents[0]?.document,
       draftId: this.#draftId,
