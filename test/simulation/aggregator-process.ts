@@ -5,6 +5,7 @@
  */
 import { leasesDue } from '@rollcall/aggregator/core/leases.ts';
 import type { IngestPlan, IngestResult } from '@rollcall/aggregator/core/ingest-plan.ts';
+import { MonthRecounts } from '@rollcall/aggregator/gateway/month-recounts.ts';
 import { appendEntries, type IngestingSite, stateOf } from '@rollcall/aggregator/gateway/site-ingest.ts';
 import type { KeyRecord, SiteSession, Store } from '@rollcall/aggregator/store/store.ts';
 import type { Clock } from '@rollcall/shared/domain/clock.ts';
@@ -342,8 +343,9 @@ export class AggregatorProcess {
     const entries = session.waiting.shift();
     if (site === null || entries === undefined) return;
     const { clock } = this.parts;
+    const recounts = new MonthRecounts();
     const outcome = await appendEntries(
-      { store: this.parts.store(), groupCommit: group, clock, digest: nodeDigest, verifier: nodeVerifier },
+      { store: this.parts.store(), groupCommit: group, recounts, clock, digest: nodeDigest, verifier: nodeVerifier },
       site,
       entries,
     );

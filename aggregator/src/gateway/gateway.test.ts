@@ -7,6 +7,7 @@ import { appendEntriesMax, unacknowledgedEntriesMax } from '@rollcall/shared/pro
 import { afterEach, describe, expect, it } from 'vitest';
 import { GroupCommit } from './group-commit.ts';
 import { gatewayLimits } from './limits.ts';
+import { MonthRecounts } from './month-recounts.ts';
 import { appendEntries, stateOf } from './site-ingest.ts';
 import { GatewayRig, newId, type RigOptions, type RigSite } from './testing/gateway-rig.ts';
 import { type Identity, SiteClient } from './testing/site-client.ts';
@@ -411,7 +412,14 @@ describe('a store that fails', () => {
       const session = await rig.store.sites.session(made.site.id);
       const groupCommit = new GroupCommit(rig.store.ingest, systemClock, gatewayLimits);
       const publicKey = made.signer.publicKey;
-      const parts = { store: rig.store, groupCommit, clock: systemClock, digest: nodeDigest, verifier: nodeVerifier };
+      const parts = {
+        store: rig.store,
+        groupCommit,
+        recounts: new MonthRecounts(),
+        clock: systemClock,
+        digest: nodeDigest,
+        verifier: nodeVerifier,
+      };
       const site = { state: stateOf(session!, publicKey), publicKey, ledgerSeq: 2 };
       expect(await appendEntries(parts, site, made.ledger.entries.slice(0, 1))).toMatchObject({ ok: true });
     };

@@ -27,6 +27,7 @@ import type { GatewayPort } from './gateway-port.ts';
 import { Backlog, GroupCommit } from './group-commit.ts';
 import { flagCopy, type JoinParts, join } from './join.ts';
 import { type GatewayLimits, gatewayLimits } from './limits.ts';
+import { MonthRecounts } from './month-recounts.ts';
 import { Offers } from './offers.ts';
 import { Records } from './records.ts';
 import { Registry } from './registry.ts';
@@ -144,7 +145,14 @@ class SiteGateway implements Gateway, SessionHost {
       logger,
       limits,
     };
-    this.#ingestParts = { store, groupCommit: this.#groupCommit, clock, digest, verifier };
+    this.#ingestParts = {
+      store,
+      groupCommit: this.#groupCommit,
+      recounts: new MonthRecounts(),
+      clock,
+      digest,
+      verifier,
+    };
     const shortestMs = Math.min(
       limits.heartbeatIntervalMs,
       limits.handshakeTimeoutMs,

@@ -3,16 +3,15 @@
  * meanwhile. Owns the order of these steps; deciding is core/ingest.ts, answering the site is session.ts.
  */
 import type { Clock } from '@rollcall/shared/domain/clock.ts';
-import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { Digest, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { RejectCode } from '@rollcall/shared/protocol/reject.ts';
-import { type CorrectedMonth, fork, freshState, monthsCorrected, planIngest, replayCheck } from '../core/ingest.ts';
+import { fork, freshState, planIngest, replayCheck } from '../core/ingest.ts';
 import type { SiteIngestState } from '../core/ingest-plan.ts';
 import type { SiteSession, Store } from '../store/store.ts';
 import type { GroupCommit } from './group-commit.ts';
-import { correctedIntervalsMax } from './limits.ts';
+import type { MonthRecounts } from './month-recounts.ts';
 
 /** A site as its session knows it. */
 export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; ledgerSeq: number };
@@ -23,8 +22,9 @@ export type AppendOutcome =
   | { ok: false; code: RejectCode; message: string; state: SiteIngestState };
 
 export type SiteIngestParts = {
-  store: Pick<Store, 'ingest' | 'reports' | 'sites'>;
+  store: Pick<Store, 'ingest' | 'sites'>;
   groupCommit: Pick<GroupCommit, 'submit'>;
+  recounts: MonthRecounts;
   clock: Clock;
   digest: Digest;
   verifier: Verifier;
@@ -54,7 +54,7 @@ async function tryAppend(
   site: IngestingSite,
   entries: readonly LedgerEntry[],
 ): Promise<AppendOutcome | 'CONFLICT'> {
-  const { store, digest, verifier, clock } = parts;
+  const { store, digest, verifier, clock, recounts } = parts;
   const { state } = site;
   const replay = replayCheck(state.head, entries, digest);
   if (!replay.ok) return { ...replay, state };
@@ -62,14 +62,17 @@ async function tryAppend(
     return { ...fork(replay.check.seq), state };
   const fresh = replay.held === 0 ? entries : entries.slice(replay.held);
   if (fresh.length === 0) return { ok: true, state, progressed: false };
-  const planned = planIngest(state, fresh, {
+  const planning = planIngest(state, fresh, {
     digest,
     verifier,
     receivedAt: clock.now(),
     enrolledPublicKey: site.publicKey,
     ledgerSeq: site.ledgerSeq,
-    corrected: await correctedMonths(store, state, monthsCorrected(fresh)),
   });
+  let step = planning.next();
+  while (step.done !== true)
+    step = await recounts.recount(store.ingest, state, step.value, (held) => planning.next(held));
+  const planned = step.value;
   if (!planned.ok) return { ...planned, state };
   const applied = await parts.groupCommit.submit(planned.plan);
   if (applied.ok) return { ok: true, state: planned.plan.next, progressed: true };
@@ -86,31 +89,6 @@ async function tryAppend(
     case 'BACKLOG_FULL':
       return { ok: false, code: 'BACKLOG_FULL', message: 'too much waits to be stored', state };
   }
-}
-
-async function correctedMonths(
-  store: SiteIngestParts['store'],
-  { siteId, timeZone }: SiteIngestState,
-  months: readonly Month[],
-): Promise<ReadonlyMap<Month, CorrectedMonth>> {
-  const corrected = new Map<Month, CorrectedMonth>();
-  if (months.length === 0) return corrected;
-  const { site, path } = await sessionOf(store, siteId);
-  for (const month of months) {
-    const { start, end } = monthPeriod(month, timeZone);
-    const revisions = await store.reports.revisions({ organisationId: site.mspId, kind: 'msp', path }, siteId, month);
-    const deployments = await store.reports.intervals(siteId, start, end, correctedIntervalsMax);
-    corrected.set(month, {
-      latest: revisions?.at(-1)?.report ?? null,
-      intervals: deployments.map(({ endpointId, kind, deployedAt, removedAt }) => ({
-        endpoint: endpointId,
-        kind,
-        deployedAt,
-        removedAt,
-      })),
-    });
-  }
-  return corrected;
 }
 
 const reload = (parts: SiteIngestParts, { state, publicKey }: IngestingSite): Promise<SiteIngestState> =>

@@ -14,14 +14,21 @@ import type { ReportRow, ReportStatus } from '@rollcall/shared/api/report.ts';
 import type { Deployment, Finding, Site, SiteChange } from '@rollcall/shared/api/site.ts';
 import type { ApiToken, EnrolmentToken } from '@rollcall/shared/api/token.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
-import type { Month } from '@rollcall/shared/domain/month.ts';
+import type { Month, Period } from '@rollcall/shared/domain/month.ts';
 import type { Outcome } from '@rollcall/shared/domain/problem.ts';
 import type { KeyWish } from '@rollcall/shared/domain/product-key.ts';
 import type { Hash, PublicKey } from '@rollcall/shared/ledger/crypto.ts';
 import type { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
 import type { SiteCommand } from '@rollcall/shared/protocol/command.ts';
 import type { BilledFigure, BillableSite, ClosePlan } from '../core/billing/close-plan.ts';
-import type { FindingDraft, IngestPlan, IngestResult, LogRow, SiteIngestState } from '../core/ingest-plan.ts';
+import type {
+  FindingDraft,
+  HeldMonth,
+  IngestPlan,
+  IngestResult,
+  LogRow,
+  SiteIngestState,
+} from '../core/ingest-plan.ts';
 import type { StoredKey } from '../core/key-state.ts';
 import type { Scope, TreePath } from '../core/scope.ts';
 
@@ -171,6 +178,8 @@ export type IngestStore = {
   /** Applies plans of different sites in ONE durable transaction; a plan that cannot be applied leaves no trace and spoils no other. */
   apply(plans: readonly IngestPlan[]): Promise<IngestResult[]>;
   entryHash(siteId: string, seq: number): Promise<Hash | undefined>;
+  /** A month as ingest counts it again: its latest report, and the intervals that touch the period unless they are more than `intervalsMax`. */
+  heldMonth(siteId: string, month: Month, period: Period, intervalsMax: number): Promise<HeldMonth>;
   /** Entries after a number, in order. */
   entries(scope: Scope, siteId: string, afterSeq: number, limit: number): Promise<LogRow[] | undefined>;
 };

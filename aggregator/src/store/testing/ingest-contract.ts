@@ -273,6 +273,38 @@ export function ingestContract(use: () => OpenedStore): void {
       expect((await store.reports.intervals(site.id, day(1), day(28), 2)).length).toBe(2);
     });
 
+    test('gives back what is held of a month: the latest report, and all that touches it unless that is too much', async () => {
+      const { store, site, pen } = await siteWithPen();
+      const january = { start: '2026-01-01T00:00:00.000Z', end: '2026-02-01T00:00:00.000Z' };
+      const held = (intervalsMax: number) => store.ingest.heldMonth(site.id, '2026-01', january, intervalsMax);
+      expect(await held(10)).toEqual({ latest: null, intervals: [] });
+      const seal = receivedReport(site, '2026-01', { server: 2, workstation: 0 });
+      const correction = receivedReport(site, '2026-01', { server: 1, workstation: 0 }, { revision: 2 });
+      const february = '2026-02-03T00:00:00.000Z';
+      await store.ingest.apply([
+        pen.plan({
+          at: february,
+          entries: 5,
+          deployments: [
+            opened('ep_before', '2025-12-01T00:00:00.000Z', 1),
+            closed('ep_before', january.start, 2),
+            opened('ep_ended', begin, 3),
+            closed('ep_ended', february, 4),
+            opened('ep_open', later, 4, 'workstation'),
+            opened('ep_after', january.end, 5),
+          ],
+          reports: [seal, correction],
+        }),
+      ]);
+      const { revision, period, upTo } = correction.report;
+      const intervals = [
+        { endpoint: 'ep_ended', kind: 'server', deployedAt: begin, removedAt: february },
+        { endpoint: 'ep_open', kind: 'workstation', deployedAt: later, removedAt: null },
+      ];
+      expect(await held(2)).toEqual({ latest: { revision, period, upTo }, intervals });
+      expect(await held(1)).toEqual({ latest: { revision, period, upTo }, intervals: null });
+    });
+
     test('adds a finding once', async () => {
       const { store, site, scope, pen } = await siteWithPen();
       const finding = {
