@@ -112,6 +112,7 @@ function planOfMonth(site: BenchSite): IngestPlan {
     verifier: nodeVerifier,
     receivedAt: end,
     enrolledPublicKey: publicKey,
+    enrolledAt: benchBegin,
     ledgerSeq: ledger.head.seq,
   });
   const outcome = planned(planning, () => ({ latest: null, intervals: [] }));

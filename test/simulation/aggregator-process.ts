@@ -222,12 +222,16 @@ export class AggregatorProcess {
   async #join(session: Session, hello: Hello): Promise<void> {
     const { siteId, head } = hello;
     const record = await this.parts.store().sites.session(siteId);
-    if (record === undefined || record.publicKey === null) return this.#end(session, 'SITE_UNKNOWN');
-    const { publicKey } = record;
+    if (record === undefined || record.publicKey === null || record.site.enrolledAt === null)
+      return this.#end(session, 'SITE_UNKNOWN');
+    const {
+      publicKey,
+      site: { enrolledAt },
+    } = record;
     const { verifiesHellos } = this.parts;
     if (verifiesHellos && !nodeVerifier.verify(publicKey, helloText(hello, session.nonce), hello.signature))
       return this.#end(session, 'SIGNATURE_WRONG');
-    session.site = { state: stateOf(record, publicKey), publicKey, ledgerSeq: head.seq };
+    session.site = { state: stateOf(record, publicKey), publicKey, enrolledAt, ledgerSeq: head.seq };
     const held = session.site.state.head;
     if (head.seq <= held.seq) {
       const heldThere =

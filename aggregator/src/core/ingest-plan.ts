@@ -40,6 +40,8 @@ export type IngestContext = {
   receivedAt: Instant;
   /** The key the site is enrolled with now; `state.publicKey` is the one its ledger named last. */
   enrolledPublicKey: PublicKey;
+  /** When the site was first enrolled: where its ledger begins. */
+  enrolledAt: Instant;
   /** The last number of the site's ledger when it connected: up to there, older enrolments may be told that a later one replaced. */
   ledgerSeq: number;
 };

@@ -3,7 +3,7 @@
  * checked against the own count. In constant time an entry, but for reports, whose month is counted again from its intervals.
  */
 import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
-import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import { type Instant, msOfInstant } from '@rollcall/shared/domain/instant.ts';
 import {
   lastMonth,
   type Month,
@@ -22,6 +22,9 @@ import { applyToMeter, type MonthMeter, settleMeter, startMeter } from '@rollcal
 import { deploymentChange } from './deployment-change.ts';
 import type { FindingDraft, HeldMonth, IngestContext, IngestPlan, MonthCount, SiteIngestState } from './ingest-plan.ts';
 import { correctionDifferences, sealDifferences } from './report-differences.ts';
+
+/** How far a ledger's first entry may lie from the enrolment before it and from its arrival after it. */
+const beginningToleranceMs = 86_400_000;
 
 /** An entry in its place, with its body read; null where this version does not know its kind. */
 export type TakenEntry = ChainedEntry & { known: KnownEntry | null };
@@ -121,11 +124,28 @@ export class IngestPlanner {
     this.#replacedEnrolment = body.publicKey === this.#context.enrolledPublicKey ? null : this.#head.seq;
     this.#publicKey = body.publicKey;
     if (this.#running === null) {
+      const problem = this.#beginning(at);
+      if (problem !== undefined) return problem;
       const month = monthOf(at, timeZone);
       const periodEnd = monthPeriod(month, timeZone).end;
       this.#running = { month, periodStart: at, periodEnd, meter: startMeter(at, { server: 0, workstation: 0 }) };
     }
     return undefined;
+  }
+
+  /**
+   * Why a ledger cannot begin at an instant. Its first month is that of the enrolment, which the aggregator told the site to date
+   * its first entry with: one that begins later leaves a month without a report, one that begins before is not billed.
+   */
+  #beginning(at: Instant): string | undefined {
+    const { enrolledAt, receivedAt } = this.#context;
+    const { timeZone } = this.#before;
+    const ms = msOfInstant(at);
+    const isNear =
+      ms >= msOfInstant(enrolledAt) - beginningToleranceMs && ms <= msOfInstant(receivedAt) + beginningToleranceMs;
+    return isNear && monthOf(at, timeZone) === monthOf(enrolledAt, timeZone)
+      ? undefined
+      : `the ledger begins at ${at}, and its site was enrolled at ${enrolledAt}`;
   }
 
   /** Settles every month that is over by `at`; what stands deployed is carried into the next. */

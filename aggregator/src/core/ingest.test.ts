@@ -38,6 +38,7 @@ const planOf = (entries: readonly LedgerEntry[], heldMonth: (month: string) => H
       verifier: nodeVerifier,
       receivedAt: '2030-01-01T00:00:00.000Z',
       enrolledPublicKey: signer.publicKey,
+      enrolledAt,
       ledgerSeq: 0,
     }),
     heldMonth,
@@ -390,6 +391,32 @@ describe('planIngest refuses with BAD_ENTRY', () => {
     expect(lastOf(ledger)).toMatchObject({ ok: false, code: 'BAD_ENTRY', message: expect.stringMatching(message) });
   });
 
+  it.each([
+    ['in the month before the enrolment', enrolledAt, '2025-12-31T22:59:59.999Z', '2026-01-31T00:00:00.000Z'],
+    ['more than a day before the enrolment', enrolledAt, '2026-01-09T08:59:59.999Z', '2026-01-31T00:00:00.000Z'],
+    ['in 1970', enrolledAt, '1970-01-01T00:00:00.000Z', '2026-01-31T00:00:00.000Z'],
+    ['in the month after the enrolment', januaryEnd.replace('23:00', '22:50'), januaryEnd, '2026-02-01T09:00:00.000Z'],
+    ['more than a day after its arrival', enrolledAt, '2026-01-12T09:00:00.001Z', '2026-01-11T09:00:00.000Z'],
+    ['in 2099', enrolledAt, '2099-01-10T09:00:00.000Z', '2026-01-10T09:00:00.000Z'],
+  ])('a ledger that begins %s', (_, enrolled, begins, receivedAt) => {
+    const ledger = newLedger(zone, begins);
+    expect(newBook(ledger).take(ledger.entries, { enrolledAt: enrolled, receivedAt })).toMatchObject({
+      ok: false,
+      code: 'BAD_ENTRY',
+      message: `entry 1: the ledger begins at ${begins}, and its site was enrolled at ${enrolled}`,
+    });
+  });
+
+  it.each([
+    ['a day before the enrolment', '2026-01-09T09:00:00.000Z'],
+    ['at the enrolment', enrolledAt],
+    ['a day after its arrival', '2026-01-12T09:00:00.000Z'],
+  ])('but not a ledger that begins %s', (_, begins) => {
+    const ledger = newLedger(zone, begins);
+    const receivedAt = '2026-01-11T09:00:00.000Z';
+    expect(newBook(ledger).take(ledger.entries, { enrolledAt, receivedAt })).toMatchObject({ ok: true });
+  });
+
   it('a signature that was tampered with', () => {
     const ledger = newLedger();
     ledger.sealNext({});
@@ -525,6 +552,7 @@ describe('planIngest, for any history', () => {
       verifier: { verify: () => true },
       receivedAt: enrolledAt,
       enrolledPublicKey: signer.publicKey,
+      enrolledAt,
       ledgerSeq: 0,
     };
     const outcome = planned(planIngest(book.state, ledger.entries.slice(2), context), () => ({

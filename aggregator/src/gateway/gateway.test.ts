@@ -420,7 +420,8 @@ describe('a store that fails', () => {
         digest: nodeDigest,
         verifier: nodeVerifier,
       };
-      const site = { state: stateOf(session!, publicKey), publicKey, ledgerSeq: 2 };
+      const enrolledAt = session!.site.enrolledAt!;
+      const site = { state: stateOf(session!, publicKey), publicKey, enrolledAt, ledgerSeq: 2 };
       expect(await appendEntries(parts, site, made.ledger.entries.slice(0, 1))).toMatchObject({ ok: true });
     };
     client.append(made.ledger.entries);

@@ -42,12 +42,22 @@ export async function join(parts: JoinParts, session: Session, hello: Hello, non
   if (hello.protocol > protocolVersion) return session.end('PROTOCOL_TOO_NEW');
   const { siteId, instanceId, software, head } = hello;
   const record = await parts.store.sites.session(siteId);
-  if (record === undefined || record.publicKey === null) return session.end('SITE_UNKNOWN');
+  if (record === undefined || record.publicKey === null || record.site.enrolledAt === null)
+    return session.end('SITE_UNKNOWN');
   const { publicKey } = record;
   if (!parts.verifier.verify(publicKey, helloText(hello, nonce), hello.signature))
     return session.end('SIGNATURE_WRONG');
   const state = stateOf(record, publicKey);
-  const site: JoiningSite = { siteId: state.siteId, instanceId, software, publicKey, ledgerSeq: head.seq, state };
+  const { enrolledAt } = record.site;
+  const site: JoiningSite = {
+    siteId: state.siteId,
+    instanceId,
+    software,
+    publicKey,
+    enrolledAt,
+    ledgerSeq: head.seq,
+    state,
+  };
   session.identify(site);
   if (!(await admitLedger(parts, session, site.state, head))) return;
   const claim = await parts.registry.claim(session, site.siteId, instanceId);

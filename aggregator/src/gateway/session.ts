@@ -319,8 +319,7 @@ export class Session implements SocketListener {
     try {
       for (let next = this.#appends?.[0]; next !== undefined && this.#phase === 'open'; next = this.#appends?.[0]) {
         const state = site.state ?? (await this.#host.readState(site));
-        const { publicKey, ledgerSeq } = site;
-        const outcome = await this.#host.append({ state, publicKey, ledgerSeq }, next.entries);
+        const outcome = await this.#host.append({ ...site, state }, next.entries);
         site.state = outcome.state;
         this.#appends?.shift();
         this.#entriesWaiting -= next.entries.length;

@@ -3,6 +3,7 @@
  * meanwhile. Owns the order of these steps; deciding is core/ingest.ts, answering the site is session.ts.
  */
 import type { Clock } from '@rollcall/shared/domain/clock.ts';
+import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { Digest, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
@@ -14,7 +15,7 @@ import type { GroupCommit } from './group-commit.ts';
 import type { MonthRecounts } from './month-recounts.ts';
 
 /** A site as its session knows it. */
-export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; ledgerSeq: number };
+export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; enrolledAt: Instant; ledgerSeq: number };
 
 /** `state`: where the site stands after it, whatever came of the append. */
 export type AppendOutcome =
@@ -67,6 +68,7 @@ async function tryAppend(
     verifier,
     receivedAt: clock.now(),
     enrolledPublicKey: site.publicKey,
+    enrolledAt: site.enrolledAt,
     ledgerSeq: site.ledgerSeq,
   });
   let step = planning.next();

@@ -7,7 +7,7 @@ import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { type FoldedDeployments, foldDeployments } from './deployment-fold.ts';
 import { Undone } from './engine.ts';
-import { firstMonthOf, ingestRowOf, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
+import { ingestRowOf, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
 import type { RunQuery } from './postgres-connection.ts';
 import { type PostgresEngine, sqlState } from './postgres-engine.ts';
 import type { DeploymentRow, SiteIngestRow } from './schema.ts';
@@ -205,13 +205,6 @@ async function write(query: RunQuery, accepted: readonly Accepted[]): Promise<vo
       findings.map(({ id, siteId, code, message, at }) => ({ id, site_id: siteId, code, message, at })),
     ),
   );
-  await run(
-    texts.firstMonth,
-    plans.flatMap((plan) => {
-      const month = firstMonthOf(plan);
-      return month === undefined ? [] : [{ id: plan.siteId, first_month: month }];
-    }),
-  );
 }
 
 /** Log rows of all plans, in texts of bounded length. */
@@ -309,5 +302,4 @@ const texts = {
     FROM json_populate_recordset(null::commands, $1::json) AS answer
     WHERE commands.id = answer.id AND commands.site_id = answer.site_id AND commands.outcome IS NULL`,
   finding: `${insertFromJson('findings', ['id', 'site_id', 'code', 'message', 'at'])} ON CONFLICT (id) DO NOTHING`,
-  firstMonth: `UPDATE sites SET first_month = begun.first_month FROM json_populate_recordset(null::sites, $1::json) AS begun WHERE sites.id = begun.id`,
 } as const;

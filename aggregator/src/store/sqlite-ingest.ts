@@ -6,7 +6,7 @@
 import type { Statement } from 'better-sqlite3';
 import type { DeploymentChange, IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { Undone } from './engine.ts';
-import { firstMonthOf, ingestRowOf, kindChangedReason, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
+import { ingestRowOf, kindChangedReason, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
 import { type SqliteEngine, sqliteCode } from './sqlite-engine.ts';
 import type { IngestStore } from './store.ts';
 
@@ -75,8 +75,6 @@ function applyPlan(statements: IngestStatements, plan: IngestPlan): IngestResult
       statements.command.run(outcome, code, at, commandId, siteId);
     for (const { id, siteId: findingSiteId, code, message, at } of plan.findings)
       statements.finding.run(id, findingSiteId, code, message, at);
-    const firstMonth = firstMonthOf(plan);
-    if (firstMonth !== undefined) statements.firstMonth.run(firstMonth, siteId);
   } catch (error) {
     // A row that is there already, or one that breaks a rule of its table: the plan says what cannot be.
     if (sqliteCode(error)?.startsWith('SQLITE_CONSTRAINT')) throw new Contradiction();
@@ -155,7 +153,6 @@ const texts = {
   command:
     'UPDATE commands SET outcome = ?, code = ?, answered_at = ? WHERE id = ? AND site_id = ? AND outcome IS NULL',
   finding: 'INSERT INTO findings (id, site_id, code, message, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
-  firstMonth: 'UPDATE sites SET first_month = ? WHERE id = ?',
 } as const;
 
 /** Each statement is prepared once a connection; the tables are there from the first migration on. */
@@ -175,5 +172,4 @@ const prepareAll = (prepare: SqliteEngine['prepare']): IngestStatements => ({
   report: prepare(texts.report),
   command: prepare(texts.command),
   finding: prepare(texts.finding),
-  firstMonth: prepare(texts.firstMonth),
 });

@@ -36,6 +36,7 @@ export class PlanBook {
   readonly months = new Map<Month, MonthCount>();
   readonly findings = new Map<string, FindingDraft>();
   intervals: DeployedInterval[] = [];
+  #enrolledAt: string | undefined;
 
   constructor(state: SiteIngestState, publicKey: string) {
     this.state = state;
@@ -49,6 +50,8 @@ export class PlanBook {
       verifier: nodeVerifier,
       receivedAt: '2030-01-01T00:00:00.000Z',
       enrolledPublicKey: this.publicKey,
+      // As its ledger says, where it says anything: what else it may begin with is a test's own.
+      enrolledAt: (this.#enrolledAt ??= entries[0]?.at ?? '1970-01-01T00:00:00.000Z'),
       ledgerSeq: 0,
       ...changes,
     });

@@ -263,6 +263,7 @@ export class LedgerSite {
         verifier: nodeVerifier,
         receivedAt: entry.at,
         enrolledPublicKey: publicKey,
+        enrolledAt: this.#facts.enrolledAt,
         ledgerSeq: this.#head.seq,
       };
       const outcome = planned(planIngest(state, [entry], context), (month) => ({
