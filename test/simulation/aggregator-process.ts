@@ -361,6 +361,7 @@ export class AggregatorProcess {
       this.#crash('acknowledged');
       return;
     }
+    if (outcome.code === 'KEY_REPLACED') return this.#end(session, 'SIGNATURE_WRONG');
     session.connection.toSite({
       kind: 'reject',
       code: outcome.code,

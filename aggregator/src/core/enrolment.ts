@@ -1,6 +1,6 @@
 /**
  * Decides an enrolment: who may become which site, and what has to be written for it. Pure; the gateway reads the view,
- * the store applies the plan and refuses it when the token was used meanwhile.
+ * the store applies the plan and refuses it when the token was used, or the site's ledger went on, meanwhile.
  */
 import type { Site } from '@rollcall/shared/api/site.ts';
 import type { EnrolmentToken } from '@rollcall/shared/api/token.ts';
@@ -39,6 +39,8 @@ export type EnrolmentDecision = {
     usesBefore: number;
     newSite: Site | null;
     siteId: string;
+    /** What the decision saw of a site that was there already; it is made again where that has changed. */
+    before: { enrolledAt: Instant | null; ledgerHead: { seq: number; hash: Hash } | null };
     publicKey: PublicKey;
     at: Instant;
     newKey: { key: StoredKey; keyText: string } | null;
@@ -79,6 +81,7 @@ export function decideEnrolment(
       usesBefore: token.uses,
       newSite: place.isNew ? place.site : null,
       siteId: place.site.id,
+      before: { enrolledAt: place.site.enrolledAt, ledgerHead: facts.ingestHead },
       publicKey: request.publicKey,
       at: now,
       newKey: made,

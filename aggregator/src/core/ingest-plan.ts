@@ -102,6 +102,8 @@ export type FindingDraft = { id: string; siteId: string; code: string; message: 
 
 export type IngestPlan = {
   siteId: string;
+  /** The key that the sender proved to have; the store applies nothing when the site was enrolled with another one by then. */
+  enrolledPublicKey: PublicKey;
   /** The head the plan was made on; the store applies nothing when the site stands elsewhere by then. */
   expected: { seq: number; hash: Hash };
   next: SiteIngestState;
@@ -116,5 +118,8 @@ export type IngestPlan = {
   receivedAt: Instant;
 };
 
-/** `CONFLICT`: the site's head moved; load it again. `CONTRADICTION`: a deployment was opened twice or closed without being open. */
-export type IngestResult = { ok: true } | { ok: false; code: 'CONFLICT' | 'CONTRADICTION' };
+/**
+ * `CONFLICT`: the site's head moved; load it again. `KEY_REPLACED`: the site was enrolled anew, the sender is nobody now.
+ * `CONTRADICTION`: a deployment was opened twice or closed without being open.
+ */
+export type IngestResult = { ok: true } | { ok: false; code: 'CONFLICT' | 'KEY_REPLACED' | 'CONTRADICTION' };

@@ -99,6 +99,7 @@ export class IngestPlanner {
     const running = this.#running;
     return {
       siteId,
+      enrolledPublicKey: this.#context.enrolledPublicKey,
       expected: { seq: head.seq, hash: head.hash },
       next: {
         siteId,

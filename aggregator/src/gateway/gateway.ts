@@ -32,7 +32,6 @@ import { Offers } from './offers.ts';
 import { Records } from './records.ts';
 import { Registry } from './registry.ts';
 import { retryAfterMs } from './retry-hint.ts';
-import type { SiteIngestState } from '../core/ingest-plan.ts';
 import { type OpenSite, Session, type SessionHost } from './session.ts';
 import {
   type AppendOutcome,
@@ -177,6 +176,7 @@ class SiteGateway implements Gateway, SessionHost {
   }
 
   siteChanged(siteId: string): void {
+    this.#registry.changes += 1;
     const session = this.#registry.of(siteId);
     if (session === undefined) return;
     if (session.isOpen) void this.#offers.refresh(session);
@@ -184,6 +184,7 @@ class SiteGateway implements Gateway, SessionHost {
   }
 
   siteReset(siteId: string): void {
+    this.#registry.changes += 1;
     this.#registry.of(siteId)?.end('GOING_AWAY', 'this site was changed at the aggregator: connect again');
   }
 
@@ -238,7 +239,7 @@ class SiteGateway implements Gateway, SessionHost {
     return appendEntries(this.#ingestParts, site, entries);
   }
 
-  readState({ siteId, publicKey }: OpenSite): Promise<SiteIngestState> {
+  readState({ siteId, publicKey }: OpenSite): ReturnType<SessionHost['readState']> {
     return readState(this.#ingestParts, siteId, publicKey);
   }
 

@@ -18,7 +18,7 @@ import type { GatewayLimits } from './limits.ts';
 import type { Offers } from './offers.ts';
 import type { Registry } from './registry.ts';
 import type { OpenSite, Session } from './session.ts';
-import { stateOf } from './site-ingest.ts';
+import { keyReplaced, stateOf } from './site-ingest.ts';
 
 export type JoinParts = {
   store: Pick<Store, 'sites' | 'ingest'>;
@@ -41,6 +41,7 @@ export async function join(parts: JoinParts, session: Session, hello: Hello, non
   if (hello.protocol < protocolVersionMin) return session.end('PROTOCOL_TOO_OLD');
   if (hello.protocol > protocolVersion) return session.end('PROTOCOL_TOO_NEW');
   const { siteId, instanceId, software, head } = hello;
+  const { changes } = parts.registry;
   const record = await parts.store.sites.session(siteId);
   if (record === undefined || record.publicKey === null || record.site.enrolledAt === null)
     return session.end('SITE_UNKNOWN');
@@ -62,8 +63,9 @@ export async function join(parts: JoinParts, session: Session, hello: Hello, non
   if (!(await admitLedger(parts, session, site.state, head))) return;
   const claim = await parts.registry.claim(session, site.siteId, instanceId);
   if (!claim.ok) return endUnclaimed(parts, session, siteId, claim.code);
-  // From here on the place is this session's; it gives it back when it ends.
-  const current = claim.displaced ? await readAgain(parts, session, site, head) : record;
+  // From here on the place is this session's, and whoever changes the site reaches it; it gives it back when it ends.
+  const isOld = claim.displaced || parts.registry.changes !== changes;
+  const current = isOld ? await readAgain(parts, session, site, head) : record;
   if (current !== undefined) await welcome(parts, session, site, current);
 }
 
@@ -94,7 +96,7 @@ async function welcome(
   if (session.changedWhileJoining) await parts.offers.refresh(session);
 }
 
-/** An older connection's last commit may have landed after the site was read: what is held is read once more. */
+/** An older connection's last commit, or a change of the site, may have landed after it was read: it is read once more. */
 async function readAgain(
   parts: JoinParts,
   session: Session,
@@ -104,6 +106,10 @@ async function readAgain(
   const record = await parts.store.sites.session(site.siteId);
   if (record === undefined) {
     session.end('SITE_UNKNOWN');
+    return undefined;
+  }
+  if (record.publicKey !== site.publicKey) {
+    session.end('SIGNATURE_WRONG', keyReplaced.message);
     return undefined;
   }
   site.state = stateOf(record, site.publicKey);

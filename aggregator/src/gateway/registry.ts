@@ -23,6 +23,8 @@ export class Registry {
   readonly #aliveCheckMs: number;
   readonly #bySite = new Map<string, Session>();
   readonly #checking = new Set<string>();
+  /** Changes and resets of sites so far. A session that joins has no place yet by which one could reach it: it reads again. */
+  changes = 0;
 
   constructor(clock: Clock, chance: Chance, aliveCheckMs: number) {
     this.#clock = clock;

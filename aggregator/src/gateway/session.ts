@@ -4,6 +4,7 @@
  * kept by the gateway's one sweep, so an idle session holds no timer and no closure.
  */
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import type { Outcome } from '@rollcall/shared/domain/problem.ts';
 import type { SiteSettings } from '@rollcall/shared/domain/site-settings.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { Append } from '@rollcall/shared/protocol/append.ts';
@@ -36,7 +37,7 @@ export type SessionHost = {
   join(session: Session, hello: Hello, nonce: string): Promise<void>;
   append(site: IngestingSite, entries: readonly LedgerEntry[]): Promise<AppendOutcome>;
   /** The state of ingest of a site whose session rested. */
-  readState(site: OpenSite): Promise<SiteIngestState>;
+  readState(site: OpenSite): Promise<Outcome<{ state: SiteIngestState }, 'KEY_REPLACED'>>;
   /** The site's ledger is not the one held: flags it. */
   refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void>;
   /** The session is over; the site's place is free. */
@@ -318,8 +319,9 @@ export class Session implements SocketListener {
   async #work(site: OpenSite): Promise<void> {
     try {
       for (let next = this.#appends?.[0]; next !== undefined && this.#phase === 'open'; next = this.#appends?.[0]) {
-        const state = site.state ?? (await this.#host.readState(site));
-        const outcome = await this.#host.append({ ...site, state }, next.entries);
+        const read = site.state === null ? await this.#host.readState(site) : { ok: true as const, state: site.state };
+        if (!read.ok) return this.end('SIGNATURE_WRONG', read.message);
+        const outcome = await this.#host.append({ ...site, state: read.state }, next.entries);
         site.state = outcome.state;
         this.#appends?.shift();
         this.#entriesWaiting -= next.entries.length;
@@ -340,7 +342,8 @@ export class Session implements SocketListener {
     if (!paid) this.end('RATE_LIMITED');
   }
 
-  #refuse(code: RejectCode, message: string, state: SiteIngestState): void {
+  #refuse(code: RejectCode | 'KEY_REPLACED', message: string, state: SiteIngestState): void {
+    if (code === 'KEY_REPLACED') return this.end('SIGNATURE_WRONG', message);
     const { seq, hash } = state.head;
     this.send({ kind: 'reject', code, expected: { seq, hash }, message: message.slice(0, 500) });
     switch (code) {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '@rollcall/shared/domain/clock.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
-import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import { type Outcome, RollcallError, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { Digest, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { RejectCode } from '@rollcall/shared/protocol/reject.ts';
@@ -20,7 +20,10 @@ export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; enro
 /** `state`: where the site stands after it, whatever came of the append. */
 export type AppendOutcome =
   | { ok: true; state: SiteIngestState; progressed: boolean }
-  | { ok: false; code: RejectCode; message: string; state: SiteIngestState };
+  | { ok: false; code: RejectCode | 'KEY_REPLACED'; message: string; state: SiteIngestState };
+
+/** The site was enrolled with another key since this one was proved: its sender is nobody now. */
+export const keyReplaced = refuse('KEY_REPLACED', 'the site was enrolled again with another key');
 
 export type SiteIngestParts = {
   store: Pick<Store, 'ingest' | 'sites'>;
@@ -45,7 +48,9 @@ export async function appendEntries(
   for (let attempt = 1; ; attempt++) {
     const outcome = await tryAppend(parts, { ...site, state }, entries);
     if (outcome !== 'CONFLICT') return outcome;
-    state = await reload(parts, site);
+    const read = await readState(parts, state.siteId, site.publicKey);
+    if (!read.ok) return { ...read, state };
+    state = read.state;
     if (attempt === 2) return { ok: false, code: 'GAP', message: 'another connection writes this ledger too', state };
   }
 }
@@ -81,6 +86,8 @@ async function tryAppend(
   switch (applied.code) {
     case 'CONFLICT':
       return 'CONFLICT';
+    case 'KEY_REPLACED':
+      return { ...keyReplaced, state };
     case 'CONTRADICTION':
       return {
         ok: false,
@@ -93,19 +100,14 @@ async function tryAppend(
   }
 }
 
-const reload = (parts: SiteIngestParts, { state, publicKey }: IngestingSite): Promise<SiteIngestState> =>
-  readState(parts, state.siteId, publicKey);
-
-/** Where a site's ledger stands in the store now. @throws RollcallError when the store cannot be asked. */
-export const readState = async (
-  { store }: SiteIngestParts,
+/** Where a site's ledger stands in the store now, told to the key it is enrolled with. @throws RollcallError when the store cannot be asked. */
+export async function readState(
+  { store }: Pick<SiteIngestParts, 'store'>,
   siteId: string,
   publicKey: PublicKey,
-): Promise<SiteIngestState> => stateOf(await sessionOf(store, siteId), publicKey);
-
-async function sessionOf(store: Pick<Store, 'sites'>, siteId: string): Promise<SiteSession> {
+): Promise<Outcome<{ state: SiteIngestState }, 'KEY_REPLACED'>> {
   const session = await store.sites.session(siteId);
   if (session === undefined)
     throw new RollcallError('SITE_GONE', `the site ${siteId} is no longer in the store`, { retryable: false });
-  return session;
+  return session.publicKey === publicKey ? { ok: true, state: stateOf(session, publicKey) } : keyReplaced;
 }

@@ -1,5 +1,5 @@
 /**
- * Group commit on SQLite: all plans in one synchronous transaction with prepared statements. The guard on the head comes
+ * Group commit on SQLite: all plans in one synchronous transaction with prepared statements. The guards on key and head come
  * first, so that a site which moved is left out without a trace; what can only be seen in the middle of a plan (a
  * deployment opened twice) undoes the group, which is then applied once more with a savepoint around each plan.
  */
@@ -7,6 +7,7 @@ import type { Statement } from 'better-sqlite3';
 import type { DeploymentChange, IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { Undone } from './engine.ts';
 import { ingestRowOf, kindChangedReason, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
+import type { SiteRow } from './schema.ts';
 import { type SqliteEngine, sqliteCode } from './sqlite-engine.ts';
 import type { IngestStore } from './store.ts';
 
@@ -14,6 +15,7 @@ import type { IngestStore } from './store.ts';
 class Contradiction extends Undone {}
 
 const conflict: IngestResult = { ok: false, code: 'CONFLICT' };
+const keyReplaced: IngestResult = { ok: false, code: 'KEY_REPLACED' };
 const contradiction: IngestResult = { ok: false, code: 'CONTRADICTION' };
 
 export function sqliteIngest(engine: SqliteEngine): Pick<IngestStore, 'apply'> {
@@ -51,6 +53,8 @@ function applyAlone(statements: IngestStatements, plan: IngestPlan): IngestResul
 function applyPlan(statements: IngestStatements, plan: IngestPlan): IngestResult {
   const { siteId, receivedAt } = plan;
   try {
+    const enrolled = statements.publicKey.get(siteId) as Pick<SiteRow, 'public_key'> | undefined;
+    if (enrolled !== undefined && enrolled.public_key !== plan.enrolledPublicKey) return keyReplaced;
     if (!moveHead(statements, plan)) return conflict;
     for (const { seq, at, kind, hash, text } of plan.log)
       statements.log.run(siteId, seq, at, kind, hash, receivedAt, text);
@@ -126,6 +130,7 @@ const texts = {
   savepoint: 'SAVEPOINT plan',
   release: 'RELEASE plan',
   rollbackTo: 'ROLLBACK TO plan',
+  publicKey: 'SELECT public_key FROM sites WHERE id = ?',
   moveHead: `UPDATE site_ingest SET ${stateColumns.map((column) => `${column} = @${column}`).join(', ')}
     WHERE site_id = @site_id AND head_seq = @expected_seq AND head_hash = @expected_hash`,
   beginHead: `INSERT INTO site_ingest (site_id, ${stateColumns.join(', ')})
@@ -160,6 +165,7 @@ const prepareAll = (prepare: SqliteEngine['prepare']): IngestStatements => ({
   savepoint: prepare(texts.savepoint),
   release: prepare(texts.release),
   rollbackTo: prepare(texts.rollbackTo),
+  publicKey: prepare(texts.publicKey),
   moveHead: prepare(texts.moveHead),
   beginHead: prepare(texts.beginHead),
   log: prepare(texts.log),

@@ -95,12 +95,16 @@ export type EnrolmentView = {
   ingestHead: { seq: number; hash: Hash } | null;
 };
 
-/** One enrolment: uses the token up by one, makes the site where the token rolls out, sets its key. Guarded on the token's `uses`. */
+/**
+ * One enrolment: uses the token up by one, makes the site where the token rolls out, sets its key. Guarded on the token's `uses`
+ * and, where the site was there already, on what the decision saw of it.
+ */
 export type EnrolmentPlan = {
   tokenId: string;
   usesBefore: number;
   newSite: Site | null;
   siteId: string;
+  before: { enrolledAt: Instant | null; ledgerHead: { seq: number; hash: Hash } | null };
   publicKey: PublicKey;
   at: Instant;
   /** A metered key made with the site where it has none yet. */
@@ -144,7 +148,7 @@ export type SiteStore = {
   /** Last contact and software of many sites at once. */
   recordContacts(contacts: readonly { siteId: string; at: Instant; software: string | null }[]): Promise<void>;
   enrolmentView(tokenHash: Hash, publicKey: PublicKey): Promise<EnrolmentView | undefined>;
-  /** `NAME_TAKEN`: the new site's name; `CONFLICT`: the token was used meanwhile, look again. */
+  /** `NAME_TAKEN`: the new site's name; `CONFLICT`: the token was used or the site changed meanwhile, look again. */
   applyEnrolment(plan: EnrolmentPlan): Promise<Outcome<object, 'NAME_TAKEN' | 'CONFLICT'>>;
   session(siteId: string): Promise<SiteSession | undefined>;
 };

@@ -238,6 +238,7 @@ export class GatewayRig {
       usesBefore: 0,
       newSite: null,
       siteId: site.id,
+      before: { enrolledAt: null, ledgerHead: null },
       publicKey: signer.publicKey,
       at: enrolledAt,
       newKey: {

@@ -153,6 +153,7 @@ export class BillingWorld {
       usesBefore: 0,
       newSite: null,
       siteId,
+      before: { enrolledAt: null, ledgerHead: null },
       publicKey: signer.publicKey,
       at,
       newKey: null,
