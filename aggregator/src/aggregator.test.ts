@@ -68,6 +68,15 @@ describe('an aggregator', () => {
     expect(response.statusCode).toBe(404);
   });
 
+  it('is the only one on its database, and leaves it to the next when it stops', async () => {
+    const database = `sqlite:${join(folder, `${++databases}.db`)}`;
+    const first = await start({ database });
+    await expect(start({ database })).rejects.toMatchObject({ code: 'DATABASE_IN_USE' });
+    expect(await (await fetch(`${first.url}/health`)).json()).toMatchObject({ status: 'ok' });
+    await first.stop();
+    await start({ database });
+  });
+
   it('enrols nobody by a token it does not know, and says so', async () => {
     const { url } = await start();
     const response = await fetch(url + sitePaths.enrol, {

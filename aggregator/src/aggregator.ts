@@ -19,11 +19,13 @@ export type AggregatorDeps = {
   logger: Logger;
   clock?: Clock;
   chance?: Chance;
+  /** Called once when it cannot go on (another process has taken the database over); the process should end. */
+  onFatal?: (error: Error) => void;
   /** Limits that no setting names, for who runs it in another time than ours. */
   gatewayLimits?: Partial<GatewayLimits>;
 };
 
-type Parts = Required<Omit<AggregatorDeps, 'gatewayLimits'>>;
+type Parts = Required<Pick<AggregatorDeps, 'logger' | 'clock' | 'chance'>>;
 
 export type Aggregator = {
   /** Where it listens. */
@@ -37,15 +39,18 @@ export type Aggregator = {
 
 /**
  * Starts an aggregator.
- * @throws RollcallError with one clear sentence: `DATABASE_UNUSABLE`, `DATABASE_NEWER`, `STORE_UNAVAILABLE`, `PORT_TAKEN`, `ADDRESS_UNUSABLE`.
+ * @throws RollcallError with one clear sentence: `DATABASE_UNUSABLE`, `DATABASE_IN_USE`, `DATABASE_NEWER`, `STORE_UNAVAILABLE`,
+ * `PORT_TAKEN`, `ADDRESS_UNUSABLE`.
  */
 export async function createAggregator(
   config: AggregatorConfig,
-  { logger, clock = systemClock, chance = systemChance, gatewayLimits = {} }: AggregatorDeps,
+  { logger, clock = systemClock, chance = systemChance, onFatal, gatewayLimits = {} }: AggregatorDeps,
 ): Promise<Aggregator> {
   const store = await openStore(config.database, { logger });
   let gateway: Gateway | undefined;
   try {
+    // Before the schema is touched: the one that serves now may be of another version.
+    await store.occupy((error) => onFatal?.(error));
     await store.migrate();
     gateway = await openGateway(config, store, { logger, clock, chance }, gatewayLimits);
     return await serve(config, store, gateway, { logger, clock, chance });

@@ -407,7 +407,7 @@ describe('a store that fails', () => {
     const made = await rig.enrolledSite();
     made.ledger.deploy(1, 'server', '2026-01-11T00:00:00.000Z');
     const client = await SiteClient.join(rig.port, identity(made));
-    // Another node takes the first entry while this one is about to commit both.
+    // Another writer takes the first entry while this one is about to commit both.
     meanwhile = async () => {
       const session = await rig.store.sites.session(made.site.id);
       const groupCommit = new GroupCommit(rig.store.ingest, systemClock, gatewayLimits);

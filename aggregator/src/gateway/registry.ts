@@ -1,5 +1,5 @@
 /**
- * Which session each site has on this node: one, or none. Owns the question of two machines with one identity
+ * Which session each site has: one, or none. Owns the question of two machines with one identity
  * (architecture, decision 5); flagging the site is join.ts.
  */
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';

@@ -6,9 +6,11 @@ import type { Engine } from './engine.ts';
 import { enrolmentStore } from './enrolment-store.ts';
 import { keyStore } from './key-store.ts';
 import { ledgerReads } from './ledger-reads.ts';
+import { type NodeLock, noLock, sqliteNodeLock } from './node-lock.ts';
 import { connectPostgres } from './postgres-connection.ts';
 import { postgresEngine } from './postgres-engine.ts';
 import { postgresIngest } from './postgres-ingest.ts';
+import { postgresNodeLock } from './postgres-node-lock.ts';
 import { reportStore } from './report-store.ts';
 import { secretStore } from './secret-store.ts';
 import { siteStore } from './site-store.ts';
@@ -29,20 +31,20 @@ export async function openStore(databaseUrl: string, options: { logger?: Logger 
       const path = databaseUrl.slice('sqlite:'.length);
       if (path === '') throw invalidUrl('sqlite: needs a path, such as sqlite:./data/rollcall.db');
       const engine = openSqliteEngine(path);
-      return storeOn(engine, sqliteIngest(engine));
+      return storeOn(engine, sqliteIngest(engine), sqliteNodeLock(path));
     }
     case 'postgres':
     case 'postgresql': {
       const engine = postgresEngine(connectPostgres(databaseUrl, options.logger));
-      return storeOn(engine, postgresIngest(engine));
+      return storeOn(engine, postgresIngest(engine), postgresNodeLock(databaseUrl, options.logger));
     }
     default:
       throw invalidUrl('it begins neither with sqlite: nor with postgres://');
   }
 }
 
-/** The store on an engine; `ingest` is the engine's own way of committing groups. */
-export function storeOn(engine: Engine, ingest: Pick<IngestStore, 'apply'>): Store {
+/** The store on an engine; `ingest` is the engine's own way of committing groups, `nodeLock` of keeping others away. */
+export function storeOn(engine: Engine, ingest: Pick<IngestStore, 'apply'>, nodeLock: NodeLock = noLock): Store {
   return {
     tenancy: tenancyStore(engine),
     tokens: tokenStore(engine),
@@ -52,9 +54,14 @@ export function storeOn(engine: Engine, ingest: Pick<IngestStore, 'apply'>): Sto
     reports: reportStore(engine),
     billing: billingStore(engine),
     secrets: secretStore(engine),
+    occupy: (onLost) => nodeLock.take(onLost),
     migrate: () => engine.migrate(),
     ping: () => engine.ping(),
-    close: () => engine.close(),
+    async close() {
+      await engine.close();
+      // Last, so that whoever waits for the database finds it left alone.
+      await nodeLock.release();
+    },
   };
 }
 

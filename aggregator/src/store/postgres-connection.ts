@@ -59,6 +59,7 @@ export function connectPostgres(databaseUrl: string, logger: Logger | undefined)
       return { rows: result.rows, changed: result.rowCount ?? 0 };
     };
 
+  let closed: Promise<void> | undefined;
   return {
     query: on(pool),
     async transaction(work) {
@@ -79,7 +80,7 @@ export function connectPostgres(databaseUrl: string, logger: Logger | undefined)
       }
     },
     executingDialect: () => new PostgresDialect({ pool }),
-    close: () => pool.end(),
+    close: () => (closed ??= pool.end()),
   };
 }
 

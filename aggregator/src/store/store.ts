@@ -15,7 +15,7 @@ import type { Deployment, Finding, Site, SiteChange } from '@rollcall/shared/api
 import type { ApiToken, EnrolmentToken } from '@rollcall/shared/api/token.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Month, Period } from '@rollcall/shared/domain/month.ts';
-import type { Outcome } from '@rollcall/shared/domain/problem.ts';
+import type { Outcome, RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { KeyWish } from '@rollcall/shared/domain/product-key.ts';
 import type { Hash, PublicKey } from '@rollcall/shared/ledger/crypto.ts';
 import type { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
@@ -41,6 +41,11 @@ export type Store = {
   reports: ReportStore;
   billing: BillingStore;
   secrets: SecretStore;
+  /**
+   * Takes the database for this process alone until `close`: who serves sites does so, before it migrates (decision 0013).
+   * `onLost` is called once when another process has taken it over. @throws RollcallError `DATABASE_IN_USE`.
+   */
+  occupy(onLost: (error: RollcallError) => void): Promise<void>;
   /** Brings the schema to this program's version; refuses a database that is newer (`DATABASE_NEWER`). */
   migrate(): Promise<void>;
   /** One cheap round trip; throws when the store does not answer. */
@@ -264,6 +269,6 @@ export type BillingStore = {
 
 /** The aggregator's own signing key, made once at first start. */
 export type SecretStore = {
-  /** The stored PEM of the name, or `make()` stored and returned; two nodes starting at once agree on one. */
+  /** The stored PEM of the name, or `make()` stored and returned; two programs that start at once agree on one. */
   privateKeyPem(name: 'lease-signing', make: () => string): Promise<string>;
 };

@@ -34,7 +34,7 @@ export const Site = z.object({
 });
 export type Site = z.infer<typeof Site>;
 
-/** A site as a list shows it: with whether its Site Manager is connected to this node now. */
+/** A site as a list shows it: with whether its Site Manager is connected now. */
 export const SiteView = Site.extend({ connected: z.boolean() });
 export type SiteView = z.infer<typeof SiteView>;
 

@@ -60,16 +60,22 @@ export const pgliteStore: StoreEngine = {
   },
 };
 
-/** Each opening has a schema of its own, dropped with it. */
-export async function openPostgres(): Promise<OpenedStore & { engine: PostgresEngine }> {
+/** An empty schema of the real PostgreSQL, and the address that leads to it. */
+export async function openSchema(): Promise<{ url: string; drop(): Promise<void> }> {
   const schema = `rollcall_test_${process.pid}_${Date.now()}_${schemas++}`;
   await onPostgres(`CREATE SCHEMA ${schema}`);
   const url = new URL(testPostgresUrl);
   url.searchParams.set('options', `-c search_path=${schema}`);
-  const engine = postgresEngine(connectPostgres(url.href, undefined));
+  return { url: url.href, drop: () => onPostgres(`DROP SCHEMA ${schema} CASCADE`) };
+}
+
+/** Each opening has a schema of its own, dropped with it. */
+export async function openPostgres(): Promise<OpenedStore & { engine: PostgresEngine }> {
+  const schema = await openSchema();
+  const engine = postgresEngine(connectPostgres(schema.url, undefined));
   return opened(engine, storeOn(engine, postgresIngest(engine)), async () => {
     await engine.close();
-    await onPostgres(`DROP SCHEMA ${schema} CASCADE`);
+    await schema.drop();
   });
 }
 
