@@ -6,13 +6,23 @@ import { sql } from 'kysely';
 import type { Engine, Step } from './engine.ts';
 
 /** Locks the sites that are there. What a guard reads after it, it reads as the writer before has left it. */
-export function lockSites({ db, dialect }: Pick<Engine, 'db' | 'dialect'>, siteIds: readonly string[]): Step[] {
+export function lockSites({ db, dialect }: Building, siteIds: readonly string[]): Step[] {
   if (dialect === 'sqlite') return [];
-  const ids = JSON.stringify(siteIds);
+  return [{ run: sql`SELECT id FROM sites WHERE id IN ${listed(siteIds)} ORDER BY id FOR NO KEY UPDATE`.compile(db) }];
+}
+
+/** Locks the sites of keys, and with them the keys: who writes a key of a site has the site. */
+export function lockSitesOfKeys({ db, dialect }: Building, keyIds: readonly string[]): Step[] {
+  if (dialect === 'sqlite') return [];
   return [
     {
-      run: sql`SELECT id FROM sites WHERE id IN (SELECT json_array_elements_text(${ids}::json))
+      run: sql`SELECT id FROM sites WHERE id IN (SELECT site_id FROM product_keys WHERE id IN ${listed(keyIds)})
         ORDER BY id FOR NO KEY UPDATE`.compile(db),
     },
   ];
 }
+
+type Building = Pick<Engine, 'db' | 'dialect'>;
+
+/** Any number of identifiers as one parameter. */
+const listed = (ids: readonly string[]) => sql`(SELECT json_array_elements_text(${JSON.stringify(ids)}::json))`;

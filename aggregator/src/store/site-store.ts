@@ -8,9 +8,10 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import type { Scope } from '../core/scope.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
-import type { Engine, QueryBuilder } from './engine.ts';
+import type { Engine, QueryBuilder, Step } from './engine.ts';
 import { latestOfEach } from './latest.ts';
 import { nameKey } from './name-key.ts';
+import { lockSites } from './row-locks.ts';
 import type { DeploymentRow, FindingRow, SiteRow } from './schema.ts';
 import { organisationsWithin, withinPath } from './scope-filter.ts';
 import type { SiteStore } from './store.ts';
@@ -157,15 +158,18 @@ export function siteStore(engine: Engine): Omit<SiteStore, 'enrolmentView' | 'ap
     },
 
     async recordContacts(contacts) {
-      const steps = [];
-      // In order of sites, so that two nodes do not wait for each other crosswise.
-      const sorted = latestOfEach(
+      const latest = latestOfEach(
         contacts,
         ({ siteId }) => siteId,
         ({ at }) => at,
       );
-      for (let start = 0; start < sorted.length; start += contactsAtOnce) {
-        const rows = sorted
+      if (latest.length === 0) return;
+      const steps: Step[] = lockSites(
+        engine,
+        latest.map(({ siteId }) => siteId),
+      );
+      for (let start = 0; start < latest.length; start += contactsAtOnce) {
+        const rows = latest
           .slice(start, start + contactsAtOnce)
           .map(({ siteId, at, software }) => sql`(${siteId}, ${at}, ${software})`);
         steps.push({
@@ -175,7 +179,7 @@ export function siteStore(engine: Engine): Omit<SiteStore, 'enrolmentView' | 'ap
             FROM (VALUES ${sql.join(rows)}) AS heard WHERE sites.id = heard.column1`.compile(db),
         });
       }
-      if (steps.length > 0) await engine.batch(steps);
+      await engine.batch(steps);
     },
   };
 }
