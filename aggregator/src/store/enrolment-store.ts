@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts';
 import { ingestStateOf } from './ingest-rows.ts';
 import { productKeyRow } from './key-store.ts';
 import { lockSites } from './row-locks.ts';
-import { resolveFindings, siteOf, siteQuery, siteRow } from './site-store.ts';
+import { resolveRefusals, siteOf, siteQuery, siteRow } from './site-store.ts';
 import type { EnrolmentPlan, SiteStore } from './store.ts';
 import { accountOf } from './tenancy-store.ts';
 import { enrolmentTokenOf } from './token-store.ts';
@@ -55,7 +55,7 @@ export function enrolmentStore(engine: Engine): Pick<SiteStore, 'enrolmentView' 
           rows: 1,
           otherwise: 'CONFLICT',
         },
-        { run: resolveFindings(db, plan.siteId, plan.at) },
+        { run: resolveRefusals(db, plan.siteId, plan.at) },
         ...(plan.newKey === null
           ? []
           : [

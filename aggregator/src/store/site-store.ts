@@ -1,5 +1,5 @@
 /** Sites as people see them: the rows, their deployments and findings. How a site enrols is enrolment-store.ts. */
-import type { Deployment, Finding, Site } from '@rollcall/shared/api/site.ts';
+import { type Deployment, type Finding, type Site, siteFlags } from '@rollcall/shared/api/site.ts';
 import { Instant } from '@rollcall/shared/domain/instant.ts';
 import { monthOf } from '@rollcall/shared/domain/month.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
@@ -152,7 +152,7 @@ export function siteStore(engine: Engine): Omit<SiteStore, 'enrolmentView' | 'ap
       if ((await find(scope, siteId)) === undefined) return undefined;
       await engine.batch([
         { run: updateWithin(scope, siteId).set({ flag: null }), rows: 1 },
-        { run: resolveFindings(db, siteId, at) },
+        { run: resolveRefusals(db, siteId, at) },
       ]);
       return find(scope, siteId);
     },
@@ -184,9 +184,14 @@ export function siteStore(engine: Engine): Omit<SiteStore, 'enrolmentView' | 'ap
   };
 }
 
-/** Marks all open findings of a site as seen to. */
-export const resolveFindings = (db: QueryBuilder, siteId: string, at: Instant) =>
-  db.updateTable('findings').set({ resolved_at: at }).where('site_id', '=', siteId).where('resolved_at', 'is', null);
+/** Marks the findings of a site's refusals as seen to. Others stay open: lifting a flag says nothing about a report that differs. */
+export const resolveRefusals = (db: QueryBuilder, siteId: string, at: Instant) =>
+  db
+    .updateTable('findings')
+    .set({ resolved_at: at })
+    .where('site_id', '=', siteId)
+    .where('code', 'in', siteFlags)
+    .where('resolved_at', 'is', null);
 
 /** Sites with what the ledger says of them, joined with their MSP for the scope. */
 export const siteQuery = (db: QueryBuilder) =>

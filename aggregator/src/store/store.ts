@@ -148,7 +148,7 @@ export type SiteStore = {
   ): Promise<Page<Finding>>;
   /** Marks a site as refused and records why; the same code again within an open finding adds nothing. */
   flagSite(siteId: string, flag: string, finding: FindingDraft): Promise<void>;
-  /** An operator has looked: lifts the flag and resolves the site's open findings. */
+  /** An operator has looked: lifts the flag and resolves the findings of refusals, which are of the codes of flags. */
   clearFlag(scope: Scope, siteId: string, at: Instant): Promise<Site | undefined>;
   /** Last contact and software of many sites at once. */
   recordContacts(contacts: readonly { siteId: string; at: Instant; software: string | null }[]): Promise<void>;

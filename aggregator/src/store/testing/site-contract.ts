@@ -1,4 +1,5 @@
 /** What every engine must do for sites, their enrolment, findings, keys and commands. */
+import { siteFlags } from '@rollcall/shared/api/site.ts';
 import { describe, expect, test } from 'vitest';
 import { LedgerPen } from './ledger-pen.ts';
 import type { OpenedStore } from './store-engines.ts';
@@ -122,6 +123,37 @@ export function siteContract(use: () => OpenedStore): void {
       const findings = await walk((page) => store.sites.findings(scope, {}, page), 1);
       expect(new Set(findings.map(({ resolvedAt }) => resolvedAt))).toEqual(new Set([later, null]));
       expect(findings.length).toBe(2);
+    });
+
+    test('leaves a finding open that is no refusal, whether the flag is lifted or the site enrols anew', async () => {
+      const { store } = use();
+      const { account, site, scope } = await addBranch(store);
+      const pen = new LedgerPen(site);
+      const codes = ['REPORT_DIFFERS', 'CLOCK_ANOMALY', 'UNKNOWN_ENTRY', 'REPORT_CORRECTED'];
+      const finding = (code: string) => ({ id: newId('finding'), siteId: site.id, code, message: code, at: begin });
+      await store.ingest.apply([pen.plan({ at: begin, findings: codes.map(finding) })]);
+      const openCodes = async () =>
+        (await store.sites.findings(scope, { open: true }, all)).rows.map(({ code }) => code).toSorted();
+      for (const flag of siteFlags) await store.sites.flagSite(site.id, flag, finding(flag));
+      expect(await openCodes()).toEqual([...codes, ...siteFlags].toSorted());
+      await store.sites.clearFlag(scope, site.id, later);
+      expect(await openCodes()).toEqual(codes.toSorted());
+      for (const flag of siteFlags) await store.sites.flagSite(site.id, flag, finding(flag));
+      const token = enrolmentTokenDraft(account, { siteId: site.id });
+      await store.tokens.createEnrolmentToken(token, newHash());
+      must(
+        await store.sites.applyEnrolment({
+          tokenId: token.id,
+          usesBefore: 0,
+          newSite: null,
+          siteId: site.id,
+          before: { enrolledAt: begin, ledgerHead: { seq: pen.head.seq, hash: pen.head.hash } },
+          publicKey: newPublicKey(),
+          at: later,
+          newKey: null,
+        }),
+      );
+      expect(await openCodes()).toEqual(codes.toSorted());
     });
 
     test('records contacts of many sites at once, and no contact backwards', async () => {
