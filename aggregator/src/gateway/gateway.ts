@@ -25,7 +25,7 @@ import { Admission, answerRefusal } from './admission.ts';
 import { type EnrolAnswer, EnrolmentDesk } from './enrolment-desk.ts';
 import type { GatewayPort } from './gateway-port.ts';
 import { Backlog, GroupCommit } from './group-commit.ts';
-import { flagCopy, type JoinParts, join } from './join.ts';
+import { flagRefusal, type JoinParts, join } from './join.ts';
 import { type GatewayLimits, gatewayLimits } from './limits.ts';
 import { MonthRecounts } from './month-recounts.ts';
 import { Offers } from './offers.ts';
@@ -243,8 +243,8 @@ class SiteGateway implements Gateway, SessionHost {
     return readState(this.#ingestParts, siteId, publicKey);
   }
 
-  refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void> {
-    return flagCopy(this.#joinParts, siteId, code, message);
+  refuseLedger(siteId: string, code: 'FORK' | 'ENTRY_REFUSED', message: string): Promise<void> {
+    return flagRefusal(this.#joinParts, siteId, code, message);
   }
 
   left(session: Session): void {

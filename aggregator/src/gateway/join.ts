@@ -1,7 +1,8 @@
 /**
  * How a site gets from its hello to its welcome: version, signature, place of its ledger, other connections (architecture,
- * decisions 4 and 5). Refusals that mean a copy flag the site; its held data is never touched.
+ * decisions 4 and 5). Refusals that an operator must see to flag the site; its held data is never touched.
  */
+import type { SiteFlag } from '@rollcall/shared/api/site.ts';
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
 import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
 import { type Outcome, refuse } from '@rollcall/shared/domain/problem.ts';
@@ -33,8 +34,6 @@ export type JoinParts = {
 
 /** A session that joins does not rest. */
 type JoiningSite = OpenSite & { state: SiteIngestState };
-
-type CopyCode = 'CLONE_SUSPECTED' | 'FORK' | 'LEDGER_BEHIND';
 
 /** Lets the session in, or ends it with the code of what is wrong. @throws when the store cannot be asked. */
 export async function join(parts: JoinParts, session: Session, hello: Hello, nonce: string): Promise<void> {
@@ -87,7 +86,7 @@ async function welcome(
   });
   if (!session.isOpen) return;
   for (const { signed } of offer.leases.slice(welcomeListMax)) session.send({ kind: 'lease', lease: signed });
-  if (record.flag !== null) session.send({ kind: 'notice', code: record.flag, message: whatCopiesMean(record.flag) });
+  if (record.flag !== null) session.send({ kind: 'notice', code: record.flag, message: noticeOf(record.flag) });
   parts.offers.sent(session, offer);
   parts.logger.info(
     { siteId: site.siteId, software: site.software, acked: site.state.head.seq },
@@ -125,7 +124,7 @@ async function admitLedger(
 ): Promise<boolean> {
   const place = await placeOfLedger(parts, state, head);
   if (place.ok) return true;
-  await flagCopy(parts, state.siteId, place.code, place.message);
+  await flagRefusal(parts, state.siteId, place.code, place.message);
   session.end(place.code, place.message);
   return false;
 }
@@ -162,7 +161,7 @@ async function endUnclaimed(
       session.end('BACKLOG_FULL', 'another connection of this site is being checked');
       return;
     case 'CLONE_SUSPECTED':
-      await flagCopy(
+      await flagRefusal(
         parts,
         siteId,
         code,
@@ -172,32 +171,33 @@ async function endUnclaimed(
   }
 }
 
-/** Records that a copy was refused, and tells the connection that is in, if there is one. */
-export async function flagCopy(
+/** Records that a Site Manager was refused, and tells the connection that is in, if there is one. */
+export async function flagRefusal(
   { store, registry, clock, chance, logger }: Pick<JoinParts, 'store' | 'registry' | 'clock' | 'chance' | 'logger'>,
   siteId: string,
-  code: CopyCode,
+  code: SiteFlag,
   message: string,
 ): Promise<void> {
-  logger.warn({ siteId, code, why: message }, 'a connection was refused: a copy of the site is suspected');
-  registry.of(siteId)?.notify(code, whatCopiesMean(code));
+  logger.warn({ siteId, code, why: message }, 'a site was refused and is flagged');
+  registry.of(siteId)?.notify(code, noticeOf(code));
   await store.sites.flagSite(siteId, code, {
     id: idFrom('finding', chance(idRandomBytes)),
     siteId,
     code,
-    message,
+    message: message.slice(0, 500),
     at: clock.now(),
   });
 }
 
-/** What the operator at the site that was let in is told about the one that was not. */
-const whatCopiesMean = (flag: string): string =>
-  Object.hasOwn(copyNotices, flag) ? copyNotices[flag as CopyCode] : `this site is marked with ${flag}`;
+/** What the operator at a site that is let in is told about what was not. */
+const noticeOf = (flag: string): string =>
+  Object.hasOwn(flagNotices, flag) ? flagNotices[flag as SiteFlag] : `this site is marked with ${flag}`;
 
-const copyNotices: Record<CopyCode, string> = {
+const flagNotices: Record<SiteFlag, string> = {
   CLONE_SUSPECTED: `another connection was refused: ${byeCodes.CLONE_SUSPECTED.says}`,
   FORK: `a connection was refused: ${byeCodes.FORK.says}`,
   LEDGER_BEHIND: `a connection was refused: ${byeCodes.LEDGER_BEHIND.says}`,
+  ENTRY_REFUSED: `entries of this site were refused: ${byeCodes.ENTRY_REFUSED.says}`,
 };
 
 const wireHead = ({ head: { seq, hash } }: SiteIngestState): WireHead => ({ seq, hash });

@@ -19,6 +19,7 @@ import type { Welcome } from '@rollcall/shared/protocol/welcome.ts';
 import type { Logger } from '@rollcall/shared/node/logger.ts';
 import type { SiteIngestState } from '../core/ingest-plan.ts';
 import { type GatewayLimits, helloBytesMax } from './limits.ts';
+import { MessageCredit } from './message-credit.ts';
 import type { AppendOutcome, IngestingSite } from './site-ingest.ts';
 import type { SiteSocket, SocketListener } from './site-socket.ts';
 
@@ -38,8 +39,8 @@ export type SessionHost = {
   append(site: IngestingSite, entries: readonly LedgerEntry[]): Promise<AppendOutcome>;
   /** The state of ingest of a site whose session rested. */
   readState(site: OpenSite): Promise<Outcome<{ state: SiteIngestState }, 'KEY_REPLACED'>>;
-  /** The site's ledger is not the one held: flags it. */
-  refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void>;
+  /** The site's ledger is not the one held, or breaks a rule: flags it. */
+  refuseLedger(siteId: string, code: 'FORK' | 'ENTRY_REFUSED', message: string): Promise<void>;
   /** The session is over; the site's place is free. */
   left(session: Session): void;
   /** Its socket is closed, too. */
@@ -57,9 +58,6 @@ export type OpenSite = Omit<IngestingSite, 'state'> & {
 };
 
 type WaitingAppend = { entries: readonly LedgerEntry[]; characters: number };
-
-/** Chars of a frame that weigh as one message more. */
-const charactersPerMessage = 64 * 1024;
 
 /** Pings without an answer after which a site counts as gone. */
 const missedPingsMax = 2;
@@ -79,8 +77,7 @@ export class Session implements SocketListener {
   #toldOfUnknownKind = false;
   #alive: { echo: string; resolve(alive: boolean): void } | null = null;
   #settingsSent = '';
-  #credit: number;
-  #creditMs: number;
+  readonly #credit: MessageCredit;
   #missedPings = 0;
   #heardMs: number;
   #deadlineMs: number;
@@ -96,8 +93,8 @@ export class Session implements SocketListener {
     this.#socket = socket;
     this.#host = host;
     this.#nonce = host.newNonce();
-    this.#credit = host.limits.idleMessagesBurst;
-    this.#creditMs = this.#heardMs = host.sweptMs;
+    this.#credit = new MessageCredit(host.limits, host.sweptMs);
+    this.#heardMs = host.sweptMs;
     this.#deadlineMs = host.sweptMs + host.limits.handshakeTimeoutMs;
     socket.listen(this);
   }
@@ -271,7 +268,7 @@ export class Session implements SocketListener {
       case 'append':
         if (this.#phase !== 'open') return this.#unexpected(message.kind);
         // Paid for afterwards, and only where it led to nothing: how much may be sent ahead is limited otherwise.
-        this.#credit += weight(characters);
+        this.#credit.giveBack(characters);
         return this.#append(message, characters);
       case 'status':
         if (this.#phase !== 'open') return this.#unexpected(message.kind);
@@ -350,16 +347,19 @@ export class Session implements SocketListener {
       case 'GAP':
         return;
       case 'FORK':
-        this.end('FORK', message);
-        this.#host.refuseLedger(state.siteId, code, message).catch((error: unknown) => this.#storeFailed(error));
-        return;
+        return this.#refuseLedger(state.siteId, 'FORK', message);
       case 'BACKLOG_FULL':
         return this.end('BACKLOG_FULL');
       case 'TIME_BACKWARDS':
       case 'BAD_ENTRY':
       case 'ENTRY_TOO_LONG':
-        return this.end('ENTRY_REFUSED', message);
+        return this.#refuseLedger(state.siteId, 'ENTRY_REFUSED', message);
     }
+  }
+
+  #refuseLedger(siteId: string, code: 'FORK' | 'ENTRY_REFUSED', message: string): void {
+    this.end(code, message);
+    this.#host.refuseLedger(siteId, code, message).catch((error: unknown) => this.#storeFailed(error));
   }
 
   #storeFailed(error: unknown): void {
@@ -372,17 +372,8 @@ export class Session implements SocketListener {
     this.#missedPings = 0;
   }
 
-  /** A bucket of messages that refills with time. */
   #pay(characters: number): boolean {
-    const { idleMessagesPerSecond, idleMessagesBurst } = this.#host.limits;
-    const nowMs = this.#host.sweptMs;
-    this.#credit = Math.min(
-      idleMessagesBurst,
-      this.#credit + ((nowMs - this.#creditMs) / 1000) * idleMessagesPerSecond,
-    );
-    this.#creditMs = nowMs;
-    this.#credit -= weight(characters);
-    return this.#credit >= 0;
+    return this.#credit.pay(characters, this.#host.sweptMs);
   }
 
   #answerAlive(alive: boolean): void {
@@ -398,5 +389,3 @@ export class Session implements SocketListener {
     this.#host.left(this);
   }
 }
-
-const weight = (characters: number): number => 1 + Math.floor(characters / charactersPerMessage);

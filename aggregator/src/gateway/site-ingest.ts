@@ -92,7 +92,7 @@ async function tryAppend(
       return {
         ok: false,
         code: 'BAD_ENTRY',
-        message: 'an agent is deployed twice, or removed where it was not deployed',
+        message: `entries ${fresh[0]?.seq} to ${fresh.at(-1)?.seq}: an agent is deployed twice, or removed where it was not deployed`,
         state,
       };
     case 'BACKLOG_FULL':

@@ -10,7 +10,7 @@ export const KindCounts = z.object({ server: z.int().nonnegative(), workstation:
 export type KindCounts = z.infer<typeof KindCounts>;
 
 /** Why a Site Manager was refused: the flags of a site. A finding of the same code is resolved when the flag is lifted. */
-export const siteFlags = ['CLONE_SUSPECTED', 'FORK', 'LEDGER_BEHIND'] as const;
+export const siteFlags = ['CLONE_SUSPECTED', 'FORK', 'LEDGER_BEHIND', 'ENTRY_REFUSED'] as const;
 export type SiteFlag = (typeof siteFlags)[number];
 
 export const Site = z.object({
