@@ -15,6 +15,9 @@ import { softwareVersion } from './version.ts';
 
 const hourMs = 3_600_000;
 
+/** Part of a request's time that one of its reads may take. */
+const readTimePart = 0.8;
+
 export type AggregatorDeps = {
   logger: Logger;
   clock?: Clock;
@@ -46,7 +49,9 @@ export async function createAggregator(
   config: AggregatorConfig,
   { logger, clock = systemClock, chance = systemChance, onFatal, gatewayLimits = {} }: AggregatorDeps,
 ): Promise<Aggregator> {
-  const store = await openStore(config.database, { logger });
+  // A read gives up before the request does that waits for it, and has then ended at the database, too.
+  const readTimeoutMs = Math.round(config.requestTimeoutSeconds * 1000 * readTimePart);
+  const store = await openStore(config.database, { logger, readTimeoutMs });
   let gateway: Gateway | undefined;
   try {
     // Before the schema is touched: the one that serves now may be of another version.

@@ -77,7 +77,7 @@ export async function openSchema(): Promise<{ url: string; drop(): Promise<void>
 export async function openPostgres(): Promise<OpenedStore & { engine: PostgresEngine }> {
   const schema = await openSchema();
   let deadlocks = 0;
-  const connection = connectPostgres(schema.url, undefined);
+  const connection = connectPostgres(schema.url);
   const engine = postgresEngine({
     ...connection,
     transaction: (work) =>
