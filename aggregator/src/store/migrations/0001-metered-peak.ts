@@ -225,6 +225,7 @@ const ledgerTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes): 
     report ${text} NOT NULL,
     PRIMARY KEY (site_id, month, revision)
   ) ${tableEnd}`,
+  'CREATE INDEX report_revisions_differing ON report_revisions (month, site_id) WHERE agreeing = 0',
 ];
 
 /** Amounts are safe integers of JavaScript: 2^53 − 1 either side of zero. */
@@ -292,6 +293,8 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
   `CREATE UNIQUE INDEX invoices_one_invoice ON invoices (seller_id, buyer_id, month) WHERE state = 'finalised' AND kind = 'invoice'`,
   'CREATE INDEX invoices_of_seller ON invoices (seller_id, created_at, id)',
   'CREATE INDEX invoices_of_buyer ON invoices (buyer_id, created_at, id)',
+  // Whether a note refers to it is asked of every draft that is removed.
+  'CREATE INDEX invoices_referring ON invoices (refers_to_id) WHERE refers_to_id IS NOT NULL',
   // Names and identifiers are copies of how things stood, so they refer to nothing but their document.
   `CREATE TABLE invoice_lines (
     invoice_id ${text} NOT NULL REFERENCES invoices (id),

@@ -223,6 +223,70 @@ export function reportContract(use: () => OpenedStore): void {
     });
   });
 
+  describe('report rows of many months', () => {
+    /** A site of five years of which two months differ, two are missing, and all others agree. */
+    async function oldSite() {
+      const { store } = use();
+      const { account, scope } = await addBranch(store);
+      const site = await addSite(store, account, { enrolledAt: at('2021-06') });
+      const months = monthsBetween('2021-06', '2026-04');
+      const [missing, differing] = [
+        ['2025-01', '2021-06'],
+        ['2024-02', '2022-03'],
+      ];
+      const reports = months
+        .filter((month) => !missing.includes(month))
+        .map((month) => receivedReport(site, month, figures(1, 0), { agreeing: !differing.includes(month) }));
+      await store.ingest.apply([new LedgerPen(site).plan({ at: at('2026-04'), reports })]);
+      return { store, scope, site, missing, differing };
+    }
+
+    test('come so many months a page: a page may be empty and have a next one', async () => {
+      const { store, scope, site, missing, differing } = await oldSite();
+      for (const [status, months] of [
+        ['missing', missing],
+        ['differing', differing],
+      ] as const) {
+        const read = (page: { limit: number; cursor?: string }) =>
+          store.reports.reportRows(scope, { siteId: site.id, status }, now, page);
+        const first = await read({ limit: 500 });
+        expect(first).toMatchObject({ rows: [], nextCursor: expect.any(String) });
+        for (const limit of [1, 2, 500]) expect((await walk(read, limit)).map(({ month }) => month)).toEqual(months);
+      }
+      const running = await store.reports.reportRows(scope, { siteId: site.id, status: 'running' }, now, all);
+      expect(running).toMatchObject({ rows: [{ month: '2026-05' }], nextCursor: null });
+      const agreeing = await walk(
+        (page) => store.reports.reportRows(scope, { siteId: site.id, status: 'agreeing' }, now, page),
+        7,
+      );
+      expect(agreeing).toHaveLength(59 - 4);
+    });
+
+    test('let others have their turn between two months', async () => {
+      const { store, scope, site } = await oldSite();
+      let turns = 0;
+      const count = (): void => {
+        turns += 1;
+        immediate = setImmediate(count);
+      };
+      let immediate = setImmediate(count);
+      await store.reports.reportRows(scope, { siteId: site.id, status: 'missing' }, now, all);
+      clearImmediate(immediate);
+      expect(turns).toBeGreaterThanOrEqual(11);
+    });
+
+    test('begin with the last month in which a site lived', async () => {
+      const { store } = use();
+      const { distributor } = await addBranch(store);
+      const msp = await addOrganisation(store, 'msp', distributor);
+      const [account, scope] = [await addAccount(store, msp), scopeOf(msp)];
+      const gone = await addSite(store, account, { enrolledAt: at('2021-01') });
+      await store.sites.closeSite(scope, gone.id, at('2021-02'));
+      const { rows, nextCursor } = await store.reports.reportRows(scope, {}, now, all);
+      expect([rows.map(({ month }) => month), nextCursor]).toEqual([['2021-02', '2021-01'], null]);
+    });
+  });
+
   describe('billable sites', () => {
     test('are those that lived in the month, with report, own count and names', async () => {
       const { store, msp, account, site, distributor } = await silentSite();
