@@ -60,7 +60,8 @@ export async function join(parts: JoinParts, session: Session, hello: Hello, non
   };
   session.identify(site);
   if (!(await admitLedger(parts, session, site.state, head))) return;
-  const claim = await parts.registry.claim(session, site.siteId, instanceId);
+  const isSuspected = record.site.flag === 'CLONE_SUSPECTED';
+  const claim = await parts.registry.claim(session, site.siteId, instanceId, isSuspected);
   if (!claim.ok) return endUnclaimed(parts, session, siteId, claim.code);
   // From here on the place is this session's, and whoever changes the site reaches it; it gives it back when it ends.
   const isOld = claim.displaced || parts.registry.changes !== changes;

@@ -189,6 +189,16 @@ export class Session implements SocketListener {
     });
   }
 
+  /** Ends it for a newer connection of the same program. True when this one still answers a ping sent right before the goodbye. */
+  endReplaced(echo: string): Promise<boolean> {
+    if (this.#phase === 'ended') return Promise.resolve(false);
+    this.#socket.ping(echo);
+    this.end('REPLACED');
+    return new Promise((resolve) => {
+      this.#alive = { echo, resolve };
+    });
+  }
+
   aliveCheckOver(): void {
     this.#answerAlive(false);
   }
@@ -246,10 +256,11 @@ export class Session implements SocketListener {
   }
 
   onPong(echo: Buffer): void {
+    // Also after the goodbye, for one that was replaced.
+    if (this.#alive !== null && echo.toString('latin1') === this.#alive.echo) this.#answerAlive(true);
     if (this.#phase === 'ended') return;
     this.#heard();
-    if (!this.#pay(0)) return this.end('RATE_LIMITED');
-    if (this.#alive !== null && echo.toString('latin1') === this.#alive.echo) this.#answerAlive(true);
+    if (!this.#pay(0)) this.end('RATE_LIMITED');
   }
 
   onBrokenFrame(code: ByeCode): void {
@@ -258,6 +269,7 @@ export class Session implements SocketListener {
 
   onClose(): void {
     this.#leave();
+    this.#answerAlive(false);
     this.#host.closed(this);
   }
 
