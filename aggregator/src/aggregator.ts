@@ -83,6 +83,8 @@ async function openGateway(
     limits: {
       connectionsMax: config.sitesConnectedMax,
       connectionsPerAddressMax: config.sitesPerAddressMax,
+      handshakesPerMinuteMax: config.handshakesPerMinute,
+      enrolmentsPerMinuteMax: config.enrolmentsPerMinute,
       heartbeatIntervalMs: config.heartbeatSeconds * 1000,
       ...limits,
     },

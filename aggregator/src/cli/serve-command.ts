@@ -22,6 +22,8 @@ export function addServeCommand(program: Command, io: ProgramIo): void {
     .option('--dashboard-folder <folder>', 'the built dashboard')
     .option('--sites-connected-max <number>', 'most sites connected at once (default: 20000)')
     .option('--sites-per-address-max <number>', 'most of them from one address (default: 256)')
+    .option('--handshakes-per-minute <number>', 'sockets opened from one address; more are answered 429 (default: 300)')
+    .option('--enrolments-per-minute <number>', 'from one address; more are answered 429 (default: 60)')
     .option('--heartbeat-seconds <seconds>', 'how often a site shows that it lives (default: 30)')
     .option('--body-bytes-max <bytes>', 'longest body of a request (default: 262144)')
     .option('--request-timeout-seconds <seconds>', 'for a request to arrive and to be answered (default: 30)')
