@@ -5,7 +5,9 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { byeCodes } from '@rollcall/shared/protocol/bye.ts';
+import { enrolText } from '@rollcall/shared/protocol/enrol.ts';
 import { sitePaths, subprotocol } from '@rollcall/shared/protocol/version.ts';
+import { generateSigningKey, signerFromPem } from '@rollcall/shared/node/crypto.ts';
 import { createLogger } from '@rollcall/shared/node/logger.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -66,6 +68,46 @@ describe('an aggregator', () => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/elsewhere`, subprotocol);
     const [, response] = (await once(socket, 'unexpected-response')) as [unknown, { statusCode: number }];
     expect(response.statusCode).toBe(404);
+  });
+
+  it('is the only one on its database, and leaves it to the next when it stops', async () => {
+    const database = `sqlite:${join(folder, `${++databases}.db`)}`;
+    const first = await start({ database });
+    await expect(start({ database })).rejects.toMatchObject({ code: 'DATABASE_IN_USE' });
+    expect(await (await fetch(`${first.url}/health`)).json()).toMatchObject({ status: 'ok' });
+    await first.stop();
+    await start({ database });
+  });
+
+  it('takes as many handshakes and enrolments of one address a minute as it is set to', async () => {
+    const { url } = await start({ handshakesPerMinute: 2, enrolmentsPerMinute: 3 });
+    const upgrade = async (): Promise<number> => {
+      const socket = new WebSocket(url.replace('http', 'ws') + sitePaths.socket, subprotocol);
+      const status = await Promise.race([
+        once(socket, 'message').then(() => 101),
+        once(socket, 'unexpected-response').then(([, response]) => (response as { statusCode: number }).statusCode),
+      ]);
+      socket.on('error', () => undefined);
+      socket.terminate();
+      return status;
+    };
+    expect([await upgrade(), await upgrade(), await upgrade()]).toEqual([101, 101, 429]);
+    const signer = signerFromPem(generateSigningKey().privateKeyPem);
+    const unsigned = {
+      token: 'rce_00000000000000000000',
+      publicKey: signer.publicKey,
+      head: { seq: 0, hash: '0'.repeat(64) },
+    };
+    const body = JSON.stringify({
+      ...unsigned,
+      software: 'test 1',
+      hostName: 'host',
+      signature: signer.sign(enrolText(unsigned)),
+    });
+    const enrol = async (): Promise<number> =>
+      (await fetch(url + sitePaths.enrol, { method: 'POST', headers: { 'content-type': 'application/json' }, body }))
+        .status;
+    expect([await enrol(), await enrol(), await enrol(), await enrol()]).toEqual([404, 404, 404, 429]);
   });
 
   it('enrols nobody by a token it does not know, and says so', async () => {

@@ -16,15 +16,20 @@ import { softwareVersion } from './version.ts';
 
 const hourMs = 3_600_000;
 
+/** Part of a request's time that one of its reads may take. */
+const readTimePart = 0.8;
+
 export type AggregatorDeps = {
   logger: Logger;
   clock?: Clock;
   chance?: Chance;
+  /** Called once when it cannot go on (another process has taken the database over); the process should end. */
+  onFatal?: (error: Error) => void;
   /** Limits that no setting names, for who runs it in another time than ours. */
   gatewayLimits?: Partial<GatewayLimits>;
 };
 
-type Parts = Required<Omit<AggregatorDeps, 'gatewayLimits'>>;
+type Parts = Required<Pick<AggregatorDeps, 'logger' | 'clock' | 'chance'>>;
 
 export type Aggregator = {
   /** Where it listens. */
@@ -38,15 +43,20 @@ export type Aggregator = {
 
 /**
  * Starts an aggregator.
- * @throws RollcallError with one clear sentence: `DATABASE_UNUSABLE`, `DATABASE_NEWER`, `STORE_UNAVAILABLE`, `PORT_TAKEN`, `ADDRESS_UNUSABLE`.
+ * @throws RollcallError with one clear sentence: `DATABASE_UNUSABLE`, `DATABASE_IN_USE`, `DATABASE_NEWER`, `STORE_UNAVAILABLE`,
+ * `PORT_TAKEN`, `ADDRESS_UNUSABLE`.
  */
 export async function createAggregator(
   config: AggregatorConfig,
-  { logger, clock = systemClock, chance = systemChance, gatewayLimits = {} }: AggregatorDeps,
+  { logger, clock = systemClock, chance = systemChance, onFatal, gatewayLimits = {} }: AggregatorDeps,
 ): Promise<Aggregator> {
-  const store = await openStore(config.database, { logger });
+  // A read gives up before the request does that waits for it, and has then ended at the database, too.
+  const readTimeoutMs = Math.round(config.requestTimeoutSeconds * 1000 * readTimePart);
+  const store = await openStore(config.database, { logger, readTimeoutMs });
   let gateway: Gateway | undefined;
   try {
+    // Before the schema is touched: the one that serves now may be of another version.
+    await store.occupy((error) => onFatal?.(error));
     await store.migrate();
     gateway = await openGateway(config, store, { logger, clock, chance }, gatewayLimits);
     return await serve(config, store, gateway, { logger, clock, chance });
@@ -74,6 +84,8 @@ async function openGateway(
     limits: {
       connectionsMax: config.sitesConnectedMax,
       connectionsPerAddressMax: config.sitesPerAddressMax,
+      handshakesPerMinuteMax: config.handshakesPerMinute,
+      enrolmentsPerMinuteMax: config.enrolmentsPerMinute,
       heartbeatIntervalMs: config.heartbeatSeconds * 1000,
       ...limits,
     },

@@ -59,6 +59,9 @@ export const AggregatorConfig = z.object({
   sitesConnectedMax: whole(1, 1_000_000).default(20_000),
   /** Most of them from one address: all sites behind one customer's firewall share it. */
   sitesPerAddressMax: whole(1, 1_000_000).default(256),
+  /** Sockets opened, and enrolments asked for, from one address a minute: a roll-out behind one firewall shares these, too. */
+  handshakesPerMinute: whole(1, 1_000_000).default(300),
+  enrolmentsPerMinute: whole(1, 1_000_000).default(60),
   heartbeatSeconds: whole(1, 300).default(30),
   bodyBytesMax: whole(1024, 16 * 1024 * 1024).default(256 * 1024),
   /** For a request to arrive whole, and for its answer to be made. */

@@ -56,6 +56,7 @@ export async function makeEstate(
         usesBefore: 0,
         newSite: null,
         siteId: site.id,
+        before: { enrolledAt: null, ledgerHead: null },
         publicKey,
         at: benchBegin,
         newKey: null,

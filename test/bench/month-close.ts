@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planIngest, freshState } from '@rollcall/aggregator/core/ingest.ts';
 import type { IngestPlan } from '@rollcall/aggregator/core/ingest-plan.ts';
+import { planned } from '@rollcall/aggregator/core/testing/plan-book.ts';
 import { closeMonth } from '@rollcall/aggregator/jobs/month-close.ts';
 import { openStore } from '@rollcall/aggregator/store/open-store.ts';
 import type { Store } from '@rollcall/aggregator/store/store.ts';
@@ -105,14 +106,15 @@ function planOfMonth(site: BenchSite): IngestPlan {
   );
   entries.push(...ledger.chain([{ at: end, kind: 'month-sealed', body: report }]));
   const { publicKey } = ledger.signer;
-  const planned = planIngest(freshState({ siteId: site.siteId, publicKey, timeZone: 'UTC' }), entries, {
+  const planning = planIngest(freshState({ siteId: site.siteId, publicKey, timeZone: 'UTC' }), entries, {
     digest: nodeDigest,
     verifier: nodeVerifier,
     receivedAt: end,
     enrolledPublicKey: publicKey,
+    enrolledAt: benchBegin,
     ledgerSeq: ledger.head.seq,
-    corrected: new Map(),
   });
-  if (!planned.ok) throw new Error(planned.message);
-  return planned.plan;
+  const outcome = planned(planning, () => ({ latest: null, intervals: [] }));
+  if (!outcome.ok) throw new Error(outcome.message);
+  return outcome.plan;
 }

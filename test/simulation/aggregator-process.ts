@@ -5,6 +5,7 @@
  */
 import { leasesDue } from '@rollcall/aggregator/core/leases.ts';
 import type { IngestPlan, IngestResult } from '@rollcall/aggregator/core/ingest-plan.ts';
+import { MonthRecounts } from '@rollcall/aggregator/gateway/month-recounts.ts';
 import { appendEntries, type IngestingSite, stateOf } from '@rollcall/aggregator/gateway/site-ingest.ts';
 import type { KeyRecord, SiteSession, Store } from '@rollcall/aggregator/store/store.ts';
 import type { Clock } from '@rollcall/shared/domain/clock.ts';
@@ -221,12 +222,16 @@ export class AggregatorProcess {
   async #join(session: Session, hello: Hello): Promise<void> {
     const { siteId, head } = hello;
     const record = await this.parts.store().sites.session(siteId);
-    if (record === undefined || record.publicKey === null) return this.#end(session, 'SITE_UNKNOWN');
-    const { publicKey } = record;
+    if (record === undefined || record.publicKey === null || record.site.enrolledAt === null)
+      return this.#end(session, 'SITE_UNKNOWN');
+    const {
+      publicKey,
+      site: { enrolledAt },
+    } = record;
     const { verifiesHellos } = this.parts;
     if (verifiesHellos && !nodeVerifier.verify(publicKey, helloText(hello, session.nonce), hello.signature))
       return this.#end(session, 'SIGNATURE_WRONG');
-    session.site = { state: stateOf(record, publicKey), publicKey, ledgerSeq: head.seq };
+    session.site = { state: stateOf(record, publicKey), publicKey, enrolledAt, ledgerSeq: head.seq };
     const held = session.site.state.head;
     if (head.seq <= held.seq) {
       const heldThere =
@@ -342,8 +347,9 @@ export class AggregatorProcess {
     const entries = session.waiting.shift();
     if (site === null || entries === undefined) return;
     const { clock } = this.parts;
+    const recounts = new MonthRecounts();
     const outcome = await appendEntries(
-      { store: this.parts.store(), groupCommit: group, clock, digest: nodeDigest, verifier: nodeVerifier },
+      { store: this.parts.store(), groupCommit: group, recounts, clock, digest: nodeDigest, verifier: nodeVerifier },
       site,
       entries,
     );
@@ -355,6 +361,7 @@ export class AggregatorProcess {
       this.#crash('acknowledged');
       return;
     }
+    if (outcome.code === 'KEY_REPLACED') return this.#end(session, 'SIGNATURE_WRONG');
     session.connection.toSite({
       kind: 'reject',
       code: outcome.code,

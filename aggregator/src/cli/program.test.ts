@@ -387,6 +387,7 @@ describe('serve', slow, () => {
 
   it.each([
     ['a taken port', () => ['--database', 'sqlite:another.db', '--port', new URL(server.url).port], 'PORT_TAKEN'],
+    ['a database that is served already', () => ['--database', database, '--port', '0'], 'DATABASE_IN_USE'],
     ['a database that is a folder', () => ['--database', `sqlite:${folder}`, '--port', '0'], 'DATABASE_UNUSABLE'],
     [
       'a PostgreSQL that is not there',
@@ -401,7 +402,7 @@ describe('serve', slow, () => {
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends in order at %s', async (signal) => {
-    const { child } = await serve('--log-level', 'silent');
+    const { child } = await serve('--log-level', 'silent', '--database', `sqlite:${signal}.db`);
     child.kill(signal);
     expect(await once(child, 'exit')).toEqual([0, null]);
   });

@@ -22,6 +22,8 @@ export function addServeCommand(program: Command, io: ProgramIo): void {
     .option('--dashboard-folder <folder>', 'the built dashboard')
     .option('--sites-connected-max <number>', 'most sites connected at once (default: 20000)')
     .option('--sites-per-address-max <number>', 'most of them from one address (default: 256)')
+    .option('--handshakes-per-minute <number>', 'sockets opened from one address; more are answered 429 (default: 300)')
+    .option('--enrolments-per-minute <number>', 'from one address; more are answered 429 (default: 60)')
     .option('--heartbeat-seconds <seconds>', 'how often a site shows that it lives (default: 30)')
     .option('--body-bytes-max <bytes>', 'longest body of a request (default: 262144)')
     .option('--request-timeout-seconds <seconds>', 'for a request to arrive and to be answered (default: 30)')
@@ -51,11 +53,23 @@ Examples:
     const logger = createLogger({ name: 'rollcall', level: config.logLevel });
     // The other commands start without loading the server.
     const { createAggregator } = await import('../aggregator.ts');
-    const aggregator = await createAggregator(config, { logger });
-    closeWithGrace({ delay: config.stopTimeoutSeconds * 1000 + stopSlackMs, logger: false }, async ({ err }) => {
+    let fatal: Error | undefined;
+    let end = (): void => undefined;
+    const onFatal = (error: Error): void => {
+      fatal = error;
+      end();
+    };
+    const aggregator = await createAggregator(config, { logger, onFatal });
+    const delay = config.stopTimeoutSeconds * 1000 + stopSlackMs;
+    const closer = closeWithGrace({ delay, logger: false }, async ({ err }) => {
       if (err !== undefined) logger.fatal({ err }, 'a defect: the aggregator stops');
+      else if (fatal !== undefined) logger.fatal({ err: fatal }, 'the aggregator cannot go on: it stops');
       await aggregator.stop();
+      // What is thrown here makes the process end with 1, so that whoever supervises it starts it again.
+      if (fatal !== undefined) throw fatal;
     });
+    end = () => closer.close();
+    if (fatal !== undefined) end();
     io.out.write(`rollcall is at ${config.publicUrl ?? aggregator.url} (Ctrl-C stops it)\n`);
     if ((await aggregator.store.tenancy.vendor()) === undefined)
       io.err.write('This database has no vendor yet: make one with rollcall setup.\n');

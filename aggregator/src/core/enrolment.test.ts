@@ -118,15 +118,29 @@ describe('decideEnrolment', () => {
   it('answers the same enrolment again, used up, expired or withdrawn as the token may be by then', () => {
     const used = { ...oneTime, site: enrolled, sitePublicKey: signer.publicKey, siteHasKey: true };
     const token = { ...oneTime.token, uses: 1, expiresAt: '2026-02-01T00:00:00.000Z', withdrawnAt: now };
-    expect(decide({ ...used, token })).toEqual({ ok: true, site: enrolled, plan: null });
+    expect(decide({ ...used, token })).toEqual({ ok: true, site: enrolled, entryAt: now, plan: null });
     expect(
       decide(
         { ...rollOut, token: { ...rollOut.token, uses: 3 }, site: enrolled, sitePublicKey: signer.publicKey },
         named,
       ),
-    ).toEqual({ ok: true, site: enrolled, plan: null });
+    ).toEqual({ ok: true, site: enrolled, entryAt: now, plan: null });
     // A new token for a site that has this key is a new enrolment.
     expect(decide(used)).toMatchObject({ ok: true, plan: { siteId: site.id } });
+  });
+
+  it('lets a ledger that is still empty begin with the first enrolment, and dates an entry of a later one now', () => {
+    const enrolledAt = '2026-01-31T22:50:00.000Z';
+    const before = { ...enrolled, enrolledAt };
+    const used = { ...oneTime, token: { ...oneTime.token, uses: 1 }, site: before, sitePublicKey: signer.publicKey };
+    const tokenOfItsOwn = { ...again, site: before, ingestHead: null };
+    expect(decide(oneTime)).toMatchObject({ ok: true, entryAt: now });
+    expect(decide(rollOut, named)).toMatchObject({ ok: true, entryAt: now });
+    expect(decide(used)).toMatchObject({ ok: true, entryAt: enrolledAt, plan: null });
+    expect(decide(tokenOfItsOwn)).toMatchObject({ ok: true, entryAt: enrolledAt, plan: { at: now } });
+    const head = { seq: 9, hash };
+    expect(decide(used, { ...request, head })).toMatchObject({ ok: true, entryAt: now });
+    expect(decide(tokenOfItsOwn, { ...request, head })).toMatchObject({ ok: true, entryAt: now });
   });
 
   it('lets the machine with the ledger that is held enrol again, and one whose ledger goes on from there', () => {

@@ -1,6 +1,6 @@
 /**
  * Decides an enrolment: who may become which site, and what has to be written for it. Pure; the gateway reads the view,
- * the store applies the plan and refuses it when the token was used meanwhile.
+ * the store applies the plan and refuses it when the token was used, or the site's ledger went on, meanwhile.
  */
 import type { Site } from '@rollcall/shared/api/site.ts';
 import type { EnrolmentToken } from '@rollcall/shared/api/token.ts';
@@ -31,12 +31,16 @@ export type EnrolmentFacts =
 
 export type EnrolmentDecision = {
   site: Site;
+  /** What the site dates its entry of this enrolment. */
+  entryAt: Instant;
   /** Null where the same enrolment was made before: the answer is given again and nothing is written. */
   plan: {
     tokenId: string;
     usesBefore: number;
     newSite: Site | null;
     siteId: string;
+    /** What the decision saw of a site that was there already; it is made again where that has changed. */
+    before: { enrolledAt: Instant | null; ledgerHead: { seq: number; hash: Hash } | null };
     publicKey: PublicKey;
     at: Instant;
     newKey: { key: StoredKey; keyText: string } | null;
@@ -59,7 +63,7 @@ export function decideEnrolment(
   const { token, site } = facts;
   // The answer to an enrolment may be lost on its way; asked again with the same key it is the same enrolment.
   if (site !== undefined && token.uses > 0 && facts.sitePublicKey === request.publicKey)
-    return { ok: true, site, plan: null };
+    return { ok: true, site, entryAt: entryAtOf(site, request, now), plan: null };
   if (token.withdrawnAt !== null) return refuse('TOKEN_WITHDRAWN', 'the token was withdrawn', 'have a new one made');
   if (now >= token.expiresAt)
     return refuse('TOKEN_EXPIRED', `the token expired at ${token.expiresAt}`, 'have a new one made');
@@ -71,17 +75,26 @@ export function decideEnrolment(
   return {
     ok: true,
     site: place.site,
+    entryAt: entryAtOf(place.site, request, now),
     plan: {
       tokenId: token.id,
       usesBefore: token.uses,
       newSite: place.isNew ? place.site : null,
       siteId: place.site.id,
+      before: { enrolledAt: place.site.enrolledAt, ledgerHead: facts.ingestHead },
       publicKey: request.publicKey,
       at: now,
       newKey: made,
     },
   };
 }
+
+/**
+ * A ledger that is still empty begins with the site's first enrolment, however late its answer arrives: the month of that is
+ * the first that is billed, and may be billed already. A ledger that goes on dates the entry now.
+ */
+const entryAtOf = ({ enrolledAt }: Site, { head }: EnrolRequest, now: Instant): Instant =>
+  head.seq === 0 && enrolledAt !== null ? enrolledAt : now;
 
 type Place = Outcome<{ site: Site; isNew: boolean }, EnrolRefusalCode>;
 

@@ -1,11 +1,12 @@
-/** What ingest knows of a site, and the plan it makes of a batch of entries; `ingest.ts` decides, the store applies. */
+/** What ingest knows of a site and looks at, and the plan it makes of a batch; `ingest.ts` decides, the store applies. */
 import type { AgentKind, AgentOrigin } from '@rollcall/shared/domain/agent-kind.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import type { Month } from '@rollcall/shared/domain/month.ts';
 import type { KeyState } from '@rollcall/shared/domain/product-key.ts';
 import type { Head } from '@rollcall/shared/ledger/chain.ts';
-import type { Hash, PublicKey } from '@rollcall/shared/ledger/crypto.ts';
-import type { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
+import type { Digest, Hash, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
+import type { DeployedAgentsReport, ReportContent } from '@rollcall/shared/ledger/report.ts';
+import type { DeployedInterval } from '@rollcall/shared/metering/interval.ts';
 import type { MonthMeter } from '@rollcall/shared/metering/month-meter.ts';
 
 /** One row a site: where its ledger stands here, and the running meter of its current month. */
@@ -23,6 +24,26 @@ export type SiteIngestState = {
   settled: MonthCount | null;
   /** Whether the report of `settled` has come; a second seal of a month is refused. */
   sealed: boolean;
+};
+
+/** What the store holds of a month whose report came, at the head of the state. */
+export type HeldMonth = {
+  /** The latest revision of its report; null where none came. */
+  latest: Pick<ReportContent, 'revision' | 'period' | 'upTo'> | null;
+  /** The intervals that touch it; null where there are more than are counted again. */
+  intervals: readonly DeployedInterval[] | null;
+};
+
+export type IngestContext = {
+  digest: Digest;
+  verifier: Verifier;
+  receivedAt: Instant;
+  /** The key the site is enrolled with now; `state.publicKey` is the one its ledger named last. */
+  enrolledPublicKey: PublicKey;
+  /** When the site was first enrolled: where its ledger begins. */
+  enrolledAt: Instant;
+  /** The last number of the site's ledger when it connected: up to there, older enrolments may be told that a later one replaced. */
+  ledgerSeq: number;
 };
 
 export type LogRow = { seq: number; at: Instant; kind: string; text: string; hash: Hash };
@@ -81,6 +102,8 @@ export type FindingDraft = { id: string; siteId: string; code: string; message: 
 
 export type IngestPlan = {
   siteId: string;
+  /** The key that the sender proved to have; the store applies nothing when the site was enrolled with another one by then. */
+  enrolledPublicKey: PublicKey;
   /** The head the plan was made on; the store applies nothing when the site stands elsewhere by then. */
   expected: { seq: number; hash: Hash };
   next: SiteIngestState;
@@ -95,5 +118,8 @@ export type IngestPlan = {
   receivedAt: Instant;
 };
 
-/** `CONFLICT`: the site's head moved; load it again. `CONTRADICTION`: a deployment was opened twice or closed without being open. */
-export type IngestResult = { ok: true } | { ok: false; code: 'CONFLICT' | 'CONTRADICTION' };
+/**
+ * `CONFLICT`: the site's head moved; load it again. `KEY_REPLACED`: the site was enrolled anew, the sender is nobody now.
+ * `CONTRADICTION`: a deployment was opened twice or closed without being open.
+ */
+export type IngestResult = { ok: true } | { ok: false; code: 'CONFLICT' | 'KEY_REPLACED' | 'CONTRADICTION' };

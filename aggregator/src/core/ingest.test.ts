@@ -4,10 +4,11 @@ import { instantFromMs, msOfInstant } from '@rollcall/shared/domain/instant.ts';
 import { monthOf, monthPeriod } from '@rollcall/shared/domain/month.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import { peakOfMonth } from '@rollcall/shared/metering/peak.ts';
-import { generateSigningKey, nodeDigest, signerFromPem } from '@rollcall/shared/node/crypto.ts';
+import { generateSigningKey, nodeDigest, nodeVerifier, signerFromPem } from '@rollcall/shared/node/crypto.ts';
 import { describe, expect, it } from 'vitest';
 import { freshState, planIngest, replayCheck } from './ingest.ts';
-import { PlanBook } from './testing/plan-book.ts';
+import type { HeldMonth } from './ingest-plan.ts';
+import { PlanBook, planned } from './testing/plan-book.ts';
 import { endpointId, keyId, SiteLedger } from './testing/site-ledger.ts';
 
 const siteId = 'site_00000000000000000001';
@@ -28,6 +29,20 @@ function taken(ledger: SiteLedger): PlanBook {
   expect(book.take(ledger.entries)).toMatchObject({ ok: true });
   return book;
 }
+
+/** The plan of a whole ledger, with months as the test answers them. */
+const planOf = (entries: readonly LedgerEntry[], heldMonth: (month: string) => HeldMonth): ReturnType<typeof planned> =>
+  planned(
+    planIngest(freshState({ siteId, publicKey: signer.publicKey, timeZone: zone }), entries, {
+      digest: nodeDigest,
+      verifier: nodeVerifier,
+      receivedAt: '2030-01-01T00:00:00.000Z',
+      enrolledPublicKey: signer.publicKey,
+      enrolledAt,
+      ledgerSeq: 0,
+    }),
+    heldMonth,
+  );
 
 /** The outcome of the ledger's last entry, after all before it were taken. */
 function lastOf(ledger: SiteLedger): ReturnType<PlanBook['take']> {
@@ -154,6 +169,28 @@ describe('planIngest', () => {
         },
       },
     ],
+    [
+      'who stood at its peak',
+      {
+        peaks: {
+          server: { peak: 1, at: '2026-01-11T00:00:00.000Z', endpoints: [endpointId(7)] },
+          workstation: { peak: 0, at: null, endpoints: [] },
+        },
+      },
+    ],
+    ['the hash of its evidence', { evidenceHash: 'e'.repeat(64) }],
+    [
+      'its evidence',
+      {
+        evidence: [
+          {
+            endpoint: endpointId(1),
+            intervals: [{ kind: 'server' as const, deployedAt: '2026-01-11T00:00:00.000Z', removedAt: null }],
+            days: 3,
+          },
+        ],
+      },
+    ],
     ['the start of its period', { period: { start: '2026-01-01T00:00:00.000Z', end: januaryEnd } }],
     ['what it is computed up to', { upTo: { seq: 1, hash: 'a'.repeat(64) } }],
   ])('keeps a sealed report that differs in %s, and says so', (_, changes) => {
@@ -175,6 +212,56 @@ describe('planIngest', () => {
     const book = taken(ledger);
     expect(book.rows.reports.map(({ agreeing }) => agreeing)).toEqual([true, false]);
     expect([...book.findings.values()].map(({ code }) => code).sort()).toEqual(['REPORT_CORRECTED', 'REPORT_DIFFERS']);
+  });
+
+  it('compares the figures alone where a month has more deployments than are counted again', () => {
+    const ledger = newLedger();
+    ledger.deploy(1, 'server', '2026-01-11T00:00:00.000Z');
+    ledger.sealNext({ evidenceHash: 'e'.repeat(64) });
+    const outcome = planOf(ledger.entries, () => ({ latest: null, intervals: null }));
+    expect(outcome).toMatchObject({ ok: true, plan: { reports: [{ agreeing: true }], findings: [] } });
+    // Of a correction there is no figure that the meter has: what was not checked is not said to agree.
+    ledger.correct('2026-01', [], '2026-02-04T00:00:00.000Z');
+    expect(planOf(ledger.entries, () => ({ latest: null, intervals: null }))).toMatchObject({
+      ok: true,
+      plan: { reports: [{ agreeing: true }, { agreeing: false }] },
+    });
+  });
+
+  it('asks for the month of each report in turn, and for none before chain and bodies were looked at', () => {
+    const ledger = newLedger();
+    ledger.deploy(1, 'server', '2026-01-11T00:00:00.000Z');
+    ledger.sealUntil('2026-04-01T00:00:00.000Z');
+    for (const month of ['2026-03', '2026-01', '2026-01']) ledger.correct(month, [], '2026-04-02T00:00:00.000Z');
+    const asked: string[] = [];
+    const answer = (month: string): HeldMonth => {
+      asked.push(month);
+      return { latest: null, intervals: [] };
+    };
+    expect(planOf(ledger.entries, answer)).toMatchObject({ ok: true });
+    expect(asked).toEqual(['2026-01', '2026-02', '2026-03', '2026-03', '2026-01', '2026-01']);
+    asked.length = 0;
+    const last = ledger.entries.at(-1)!;
+    for (const spoilt of [
+      { ...last, prev: 'f'.repeat(64) },
+      { ...last, body: { ...last.body, revision: 'three' } },
+    ])
+      expect(planOf([...ledger.entries.slice(0, -1), spoilt], answer)).toMatchObject({ ok: false });
+    expect(asked).toEqual([]);
+  });
+
+  it('asks for no month of a correction that is not signed by the site', () => {
+    const ledger = newLedger();
+    ledger.sealNext({});
+    ledger.signer = otherSigner;
+    for (let times = 0; times < 3; times++) ledger.correct('2026-01', [], '2026-02-04T00:00:00.000Z');
+    const asked: string[] = [];
+    const outcome = planOf(ledger.entries, (month) => {
+      asked.push(month);
+      return { latest: null, intervals: [] };
+    });
+    expect(outcome).toMatchObject({ ok: false, code: 'BAD_ENTRY' });
+    expect(asked).toEqual(['2026-01']);
   });
 
   it('checks a report by the key its ledger named last', () => {
@@ -317,6 +404,32 @@ describe('planIngest refuses with BAD_ENTRY', () => {
     expect(lastOf(ledger)).toMatchObject({ ok: false, code: 'BAD_ENTRY', message: expect.stringMatching(message) });
   });
 
+  it.each([
+    ['in the month before the enrolment', enrolledAt, '2025-12-31T22:59:59.999Z', '2026-01-31T00:00:00.000Z'],
+    ['more than a day before the enrolment', enrolledAt, '2026-01-09T08:59:59.999Z', '2026-01-31T00:00:00.000Z'],
+    ['in 1970', enrolledAt, '1970-01-01T00:00:00.000Z', '2026-01-31T00:00:00.000Z'],
+    ['in the month after the enrolment', januaryEnd.replace('23:00', '22:50'), januaryEnd, '2026-02-01T09:00:00.000Z'],
+    ['more than a day after its arrival', enrolledAt, '2026-01-12T09:00:00.001Z', '2026-01-11T09:00:00.000Z'],
+    ['in 2099', enrolledAt, '2099-01-10T09:00:00.000Z', '2026-01-10T09:00:00.000Z'],
+  ])('a ledger that begins %s', (_, enrolled, begins, receivedAt) => {
+    const ledger = newLedger(zone, begins);
+    expect(newBook(ledger).take(ledger.entries, { enrolledAt: enrolled, receivedAt })).toMatchObject({
+      ok: false,
+      code: 'BAD_ENTRY',
+      message: `entry 1: the ledger begins at ${begins}, and its site was enrolled at ${enrolled}`,
+    });
+  });
+
+  it.each([
+    ['a day before the enrolment', '2026-01-09T09:00:00.000Z'],
+    ['at the enrolment', enrolledAt],
+    ['a day after its arrival', '2026-01-12T09:00:00.000Z'],
+  ])('but not a ledger that begins %s', (_, begins) => {
+    const ledger = newLedger(zone, begins);
+    const receivedAt = '2026-01-11T09:00:00.000Z';
+    expect(newBook(ledger).take(ledger.entries, { enrolledAt, receivedAt })).toMatchObject({ ok: true });
+  });
+
   it('a signature that was tampered with', () => {
     const ledger = newLedger();
     ledger.sealNext({});
@@ -447,14 +560,19 @@ describe('planIngest, for any history', () => {
     const book = taken(ledger);
     const before = structuredClone(book.state);
     ledger.deploy(2, 'server', '2026-03-11T00:00:00.000Z');
-    planIngest(book.state, ledger.entries.slice(2), {
+    const context = {
       digest: nodeDigest,
       verifier: { verify: () => true },
       receivedAt: enrolledAt,
       enrolledPublicKey: signer.publicKey,
+      enrolledAt,
       ledgerSeq: 0,
-      corrected: new Map(),
-    });
+    };
+    const outcome = planned(planIngest(book.state, ledger.entries.slice(2), context), () => ({
+      latest: null,
+      intervals: null,
+    }));
+    expect(outcome).toMatchObject({ ok: true });
     expect(book.state).toEqual(before);
   });
 });

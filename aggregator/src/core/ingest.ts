@@ -1,44 +1,25 @@
 /**
- * Decides what a batch of ledger entries does to what the aggregator holds of a site: the chain is followed, agents are
- * counted, months settled, reports checked against the own count. Pure and in constant time an entry; the store applies
- * the plan, the gateway fetches what is asked for here (`replayCheck`, `monthsCorrected`) and answers the site.
+ * Decides what a batch of ledger entries does to what the aggregator holds of a site: what of it is held already, whether the
+ * rest follows, and the plan of it. Pure; what an entry does is ingest-planner.ts, the store applies the plan, the gateway
+ * fetches what is asked for here (`replayCheck`, the months that `planIngest` yields) and answers the site.
  */
-import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
-import type { Instant } from '@rollcall/shared/domain/instant.ts';
-import { lastMonth, Month, monthOf, monthPeriod, monthsBetweenMax, nextMonth } from '@rollcall/shared/domain/month.ts';
+import type { Month } from '@rollcall/shared/domain/month.ts';
 import { type Outcome, type Refusal, refuse } from '@rollcall/shared/domain/problem.ts';
 import { type ChainedEntry, emptyHead, followChain, type Head } from '@rollcall/shared/ledger/chain.ts';
-import type { Digest, Hash, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
-import { type EntryBody, type KnownEntry, type LedgerEntry, readEntry } from '@rollcall/shared/ledger/entry.ts';
-import { countChanges } from '@rollcall/shared/ledger/intervals.ts';
-import { type DeployedAgentsReport, isSignedBy, type ReportContent } from '@rollcall/shared/ledger/report.ts';
-import type { DeployedInterval } from '@rollcall/shared/metering/interval.ts';
-import { applyToMeter, type MonthMeter, settleMeter, startMeter } from '@rollcall/shared/metering/month-meter.ts';
+import type { Digest, Hash, PublicKey } from '@rollcall/shared/ledger/crypto.ts';
+import { type LedgerEntry, readEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { RejectCode } from '@rollcall/shared/protocol/reject.ts';
-import { deploymentChange } from './deployment-change.ts';
-import type { FindingDraft, IngestPlan, MonthCount, SiteIngestState } from './ingest-plan.ts';
-import { correctionDifferences, sealDifferences } from './report-differences.ts';
+import type { HeldMonth, IngestContext, IngestPlan, SiteIngestState } from './ingest-plan.ts';
+import { IngestPlanner, type TakenEntry } from './ingest-planner.ts';
 
 /** Every way a batch is refused; `BACKLOG_FULL` is the gateway's own. */
 export type IngestRejectCode = Exclude<RejectCode, 'BACKLOG_FULL'>;
 
-/** What the store holds of a month that a correction speaks of: its latest revision, and the intervals that touch it. */
-export type CorrectedMonth = {
-  latest: Pick<ReportContent, 'revision' | 'period' | 'upTo'> | null;
-  intervals: readonly DeployedInterval[];
-};
-
-export type IngestContext = {
-  digest: Digest;
-  verifier: Verifier;
-  receivedAt: Instant;
-  /** The key the site is enrolled with now; `state.publicKey` is the one its ledger named last. */
-  enrolledPublicKey: PublicKey;
-  /** The last number of the site's ledger when it connected: up to there, older enrolments may be told that a later one replaced. */
-  ledgerSeq: number;
-  /** One for each of `monthsCorrected`, read at the head of the state. */
-  corrected: ReadonlyMap<Month, CorrectedMonth>;
-};
+/**
+ * A plan in the making: yields each month that has to be counted again for a report, and goes on with what is held of it. It
+ * keeps none of these, so that a batch of many reports takes no more memory than its largest month.
+ */
+export type IngestPlanning = Generator<Month, Outcome<{ plan: IngestPlan }, IngestRejectCode>, HeldMonth>;
 
 /** The state of a site of which nothing was received. */
 export const freshState = (site: { siteId: string; publicKey: PublicKey; timeZone: string }): SiteIngestState => ({
@@ -74,29 +55,23 @@ export function replayCheck(
 /** The refusal of an entry that is held with another hash. */
 export const fork = (seq: number): Refusal<'FORK'> => refuse('FORK', `entry ${seq} is held here with another hash`);
 
-/** The months whose reports the entries correct: what `IngestContext.corrected` must hold. */
-export function monthsCorrected(entries: readonly LedgerEntry[]): Month[] {
-  const months = new Set<Month>();
-  for (const { kind, body } of entries) {
-    if (kind !== 'report-corrected') continue;
-    const month = Month.safeParse(body['month']);
-    if (month.success) months.add(month.data);
-  }
-  return [...months];
-}
-
-/** Plans what entries that follow the state's head do. Every refusal leaves the state as it was. */
-export function planIngest(
+/**
+ * Plans what entries that follow the state's head do. Every refusal leaves the state as it was. Chain and bodies are looked at
+ * first: months are asked for only by reports that are signed and stand in their place.
+ */
+export function* planIngest(
   state: SiteIngestState,
   entries: readonly LedgerEntry[],
   context: IngestContext,
-): Outcome<{ plan: IngestPlan }, IngestRejectCode> {
+): IngestPlanning {
   const followed = follow(state.head, entries, context.digest);
   if (!followed.ok) return followed;
-  const planner = new Planner(state, context);
-  for (const chained of followed.entries) {
-    const problem = planner.take(chained);
-    if (problem !== undefined) return refuse('BAD_ENTRY', `entry ${chained.entry.seq}: ${problem}`.slice(0, 500));
+  const read = readBodies(followed.entries);
+  if (!read.ok) return read;
+  const planner = new IngestPlanner(state, context);
+  for (const taken of read.entries) {
+    const problem = yield* planner.take(taken);
+    if (problem !== undefined) return badEntry(taken.entry.seq, problem);
   }
   const problem = planner.finish();
   return problem === undefined ? { ok: true, plan: planner.plan() } : refuse('BAD_ENTRY', problem);
@@ -115,297 +90,15 @@ function follow(head: Head, entries: readonly LedgerEntry[], digest: Digest): Ou
   }
 }
 
-/** The meter of the running month with what belongs to it. */
-type Running = { month: Month; periodStart: Instant; periodEnd: Instant; meter: MonthMeter };
-
-/** Takes entries one by one and gathers what they do. A problem is told as text; the batch then ends. */
-class Planner {
-  readonly #before: SiteIngestState;
-  readonly #context: IngestContext;
-  readonly #rows: Pick<IngestPlan, 'log' | 'deployments' | 'keyStates' | 'reports' | 'commandsApplied' | 'findings'>;
-  readonly #settledMonths: MonthCount[] = [];
-  /** Changes of counts in this batch, which the intervals read from the store do not show yet. */
-  readonly #changes: { at: Instant; endpoint: string; kind: DeployedInterval['kind']; delta: 1 | -1 }[] = [];
-  readonly #latest = new Map<Month, CorrectedMonth['latest']>();
-  #head: Head;
-  #publicKey: PublicKey;
-  #running: Running | null;
-  #settled: MonthCount | null;
-  #sealed: boolean;
-  /** An enrolment with another key than the present one, which a later entry must replace. */
-  #replacedEnrolment: number | null = null;
-
-  constructor(before: SiteIngestState, context: IngestContext) {
-    this.#before = before;
-    this.#context = context;
-    this.#rows = { log: [], deployments: [], keyStates: [], reports: [], commandsApplied: [], findings: [] };
-    for (const [month, { latest }] of context.corrected) this.#latest.set(month, latest);
-    this.#head = before.head;
-    this.#publicKey = before.publicKey;
-    this.#running = runningOf(before);
-    this.#settled = before.settled;
-    this.#sealed = before.sealed;
+function readBodies(chained: readonly ChainedEntry[]): Outcome<{ entries: TakenEntry[] }, 'BAD_ENTRY'> {
+  const entries: TakenEntry[] = [];
+  for (const each of chained) {
+    const known = readEntry(each.entry);
+    if (!known.ok && known.code === 'BAD_BODY') return badEntry(each.entry.seq, known.message);
+    entries.push({ ...each, known: known.ok ? known.entry : null });
   }
-
-  take({ entry, text, hash }: ChainedEntry): string | undefined {
-    const { seq, at, kind } = entry;
-    const previous = this.#head;
-    this.#head = { seq, hash, at };
-    this.#rows.log.push({ seq, at, kind, text, hash });
-    const known = readEntry(entry);
-    if (!known.ok && known.code === 'BAD_BODY') return known.message;
-    if (known.ok && known.entry.kind === 'site-enrolled') {
-      const problem = this.#enrol(known.entry.body, at);
-      if (problem !== undefined) return problem;
-    }
-    if (this.#running === null) return 'a ledger begins with the enrolment of its site';
-    const problem = this.#rotate(at, this.#running);
-    if (problem !== undefined) return problem;
-    if (known.ok) return this.#apply(known.entry, previous, hash);
-    this.#find(
-      'UNKNOWN_ENTRY',
-      kind,
-      at,
-      `the site writes entries of the kind ${kind}, which this version does not know: update it`,
-    );
-    return undefined;
-  }
-
-  /** What can be said only once all entries were read. */
-  finish(): string | undefined {
-    if (this.#replacedEnrolment === null || this.#head.seq < this.#context.ledgerSeq) return undefined;
-    return `entry ${this.#replacedEnrolment}: it names another public key than the one enrolled`;
-  }
-
-  plan(): IngestPlan {
-    const { siteId, head } = this.#before;
-    const running = this.#running;
-    return {
-      siteId,
-      expected: { seq: head.seq, hash: head.hash },
-      next: {
-        siteId,
-        publicKey: this.#publicKey,
-        timeZone: this.#before.timeZone,
-        head: this.#head,
-        month: running?.month ?? null,
-        periodStart: running?.periodStart ?? null,
-        meter: running?.meter ?? null,
-        settled: this.#settled,
-        sealed: this.#sealed,
-      },
-      ...this.#rows,
-      months: running === null ? [] : [...this.#settledMonths, countOf(running, false)],
-      receivedAt: this.#context.receivedAt,
-    };
-  }
-
-  #enrol(body: EntryBody<'site-enrolled'>, at: Instant): string | undefined {
-    const { siteId, timeZone } = this.#before;
-    if (body.siteId !== siteId) return `it enrols ${body.siteId}, not this site`;
-    if (body.timeZone !== timeZone) return `it enrols the site in ${body.timeZone}, not in ${timeZone}`;
-    this.#replacedEnrolment = body.publicKey === this.#context.enrolledPublicKey ? null : this.#head.seq;
-    this.#publicKey = body.publicKey;
-    if (this.#running === null) {
-      const month = monthOf(at, timeZone);
-      const periodEnd = monthPeriod(month, timeZone).end;
-      this.#running = { month, periodStart: at, periodEnd, meter: startMeter(at, { server: 0, workstation: 0 }) };
-    }
-    return undefined;
-  }
-
-  /** Settles every month that is over by `at`; what stands deployed is carried into the next. */
-  #rotate(at: Instant, from: Running): string | undefined {
-    let running = from;
-    for (let months = 0; at >= running.periodEnd && running.month !== lastMonth; months++) {
-      if (months === monthsBetweenMax)
-        return `it is dated ${at}, more than ${monthsBetweenMax} months after the one before`;
-      const month = nextMonth(running.month);
-      const { server, workstation } = running.meter;
-      this.#settled = countOf(running, true);
-      this.#settledMonths.push(this.#settled);
-      this.#sealed = false;
-      running = {
-        month,
-        periodStart: running.periodEnd,
-        periodEnd: monthPeriod(month, this.#before.timeZone).end,
-        meter: startMeter(running.periodEnd, { server: server.count, workstation: workstation.count }),
-      };
-    }
-    this.#running = running;
-    return undefined;
-  }
-
-  #apply(entry: KnownEntry, previous: Head, hash: Hash): string | undefined {
-    const { at, seq } = entry;
-    switch (entry.kind) {
-      case 'agent-deployed':
-      case 'agent-changed':
-      case 'agent-removed':
-        this.#rows.deployments.push(deploymentChange(entry));
-        return this.#count(entry);
-      case 'key-state':
-        this.#rows.keyStates.push({ keyId: entry.body.keyId, state: entry.body.state, at, reason: entry.body.reason });
-        return undefined;
-      case 'command-applied': {
-        const { commandId, outcome, code } = entry.body;
-        this.#rows.commandsApplied.push({ commandId, outcome, code: code ?? null, at });
-        return undefined;
-      }
-      case 'clock-anomaly': {
-        const { direction, noticed, clockSaid, expected } = entry.body;
-        this.#find(
-          'CLOCK_ANOMALY',
-          String(seq),
-          at,
-          `the clock said ${clockSaid} instead of ${expected} (${direction}, noticed: ${noticed})`,
-        );
-        return undefined;
-      }
-      case 'month-sealed':
-        return this.#seal(entry.body, at, previous, { seq, hash });
-      case 'report-corrected':
-        return this.#correct(entry.body, at, previous, { seq, hash });
-      case 'site-enrolled':
-      case 'key-added':
-      case 'key-removed':
-      case 'contact-lost':
-      case 'contact-restored':
-      case 'settings-changed':
-        return undefined;
-    }
-  }
-
-  #count(entry: KnownEntry): string | undefined {
-    const running = this.#running;
-    if (running === null) throw new TypeError('a count needs a running month');
-    for (const { endpointId, kind, delta } of countChanges(entry)) {
-      running.meter = applyToMeter(running.meter, { at: entry.at, kind, delta });
-      if (running.meter[kind].count < 0) return `it removes a ${kind} where none is deployed`;
-      this.#changes.push({ at: entry.at, endpoint: endpointId, kind, delta });
-    }
-    return undefined;
-  }
-
-  #seal(
-    report: DeployedAgentsReport,
-    at: Instant,
-    previous: Head,
-    place: { seq: number; hash: Hash },
-  ): string | undefined {
-    const problem = this.#checkOrigin(report);
-    if (problem !== undefined) return problem;
-    if (report.revision !== 1 || report.exclusions.length > 0)
-      return 'a month is sealed with revision 1 and without exclusions';
-    if (at !== report.period.end) return 'a seal is dated at the end of its month';
-    const counted = this.#settled;
-    if (counted?.month !== report.month) return `it seals ${report.month}, which is not the month that has just ended`;
-    if (this.#sealed) return `${report.month} is sealed already`;
-    this.#sealed = true;
-    this.#receive(report, at, place, sealDifferences(report, counted, previous));
-    return undefined;
-  }
-
-  #correct(
-    report: DeployedAgentsReport,
-    at: Instant,
-    previous: Head,
-    place: { seq: number; hash: Hash },
-  ): string | undefined {
-    const problem = this.#checkOrigin(report);
-    if (problem !== undefined) return problem;
-    const { month } = report;
-    const latest = this.#latest.get(month) ?? null;
-    if (latest === null) return `it corrects ${month}, of which there is no report`;
-    if (report.revision !== latest.revision + 1)
-      return `it is revision ${report.revision} of ${month}, after ${latest.revision}`;
-    const intervals = this.#intervalsOf(month);
-    const differences = correctionDifferences(report, latest, previous, intervals, this.#context.digest);
-    this.#find(
-      'REPORT_CORRECTED',
-      String(place.seq),
-      at,
-      `the report of ${month} was corrected (revision ${report.revision})`,
-    );
-    this.#receive(report, at, place, differences);
-    return undefined;
-  }
-
-  #checkOrigin(report: DeployedAgentsReport): string | undefined {
-    const { siteId, timeZone } = this.#before;
-    if (report.siteId !== siteId || report.timeZone !== timeZone)
-      return 'the report is that of another site or time zone';
-    if (!isSignedBy(report, this.#publicKey, this.#context.verifier))
-      return "the report does not bear the site's signature";
-    return undefined;
-  }
-
-  #receive(
-    report: DeployedAgentsReport,
-    at: Instant,
-    place: { seq: number; hash: Hash },
-    differences: readonly string[],
-  ): void {
-    const { month, revision, period, upTo } = report;
-    this.#latest.set(month, { revision, period, upTo });
-    this.#rows.reports.push({ month, revision, ...place, agreeing: differences.length === 0, report });
-    if (differences.length > 0)
-      this.#find(
-        'REPORT_DIFFERS',
-        String(place.seq),
-        at,
-        `the report of ${month} (revision ${revision}): ${differences.join('; ')}`,
-      );
-  }
-
-  /** The intervals read from the store, brought forward by the changes of this batch. */
-  #intervalsOf(month: Month): DeployedInterval[] {
-    const intervals = [...(this.#context.corrected.get(month)?.intervals ?? [])];
-    for (const { at, endpoint, kind, delta } of this.#changes) {
-      if (delta === 1) {
-        intervals.push({ endpoint, kind, deployedAt: at, removedAt: null });
-        continue;
-      }
-      const index = intervals.findLastIndex((each) => each.endpoint === endpoint && each.removedAt === null);
-      const open = intervals[index];
-      // One that ended before the month began was not read; the store refuses a removal that meets nothing.
-      if (open !== undefined) intervals[index] = { ...open, removedAt: at };
-    }
-    return intervals;
-  }
-
-  #find(code: string, subject: string, at: Instant, message: string): void {
-    const { siteId } = this.#before;
-    const id = findingId(this.#context.digest, [siteId, code, subject]);
-    if (this.#rows.findings.some((finding) => finding.id === id)) return;
-    this.#rows.findings.push({ id, siteId, code, message: message.slice(0, 500), at } satisfies FindingDraft);
-  }
+  return { ok: true, entries };
 }
 
-/** A finding's identifier says what was found, so that finding it again, in whatever batch, adds nothing. */
-function findingId(digest: Digest, what: readonly string[]): string {
-  const hash = digest.sha256(what.join(' '));
-  return idFrom(
-    'finding',
-    Uint8Array.from({ length: idRandomBytes }, (_, index) => Number.parseInt(hash.slice(index * 2, index * 2 + 2), 16)),
-  );
-}
-
-function runningOf({ month, periodStart, meter, timeZone }: SiteIngestState): Running | null {
-  if (month === null || periodStart === null || meter === null) return null;
-  return { month, periodStart, periodEnd: monthPeriod(month, timeZone).end, meter };
-}
-
-function countOf({ month, periodStart, periodEnd, meter }: Running, settled: boolean): MonthCount {
-  const { server, workstation } = settleMeter(meter);
-  return {
-    month,
-    periodStart,
-    periodEnd,
-    serverPeak: server.peak,
-    serverPeakAt: server.at,
-    workstationPeak: workstation.peak,
-    workstationPeakAt: workstation.at,
-    settled,
-  };
-}
+const badEntry = (seq: number, problem: string): Refusal<'BAD_ENTRY'> =>
+  refuse('BAD_ENTRY', `entry ${seq}: ${problem}`.slice(0, 500));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { emptyHead } from '@rollcall/shared/ledger/chain.ts';
 import { enrolText } from '@rollcall/shared/protocol/enrol.ts';
-import { GatewayRig, newSigner, type RigSite } from './testing/gateway-rig.ts';
+import { GatewayRig, newId, newSigner, type RigSite } from './testing/gateway-rig.ts';
 import { type Identity, SiteClient } from './testing/site-client.ts';
 
 let rig: GatewayRig;
@@ -78,6 +78,69 @@ describe('a second machine with one identity', () => {
     made.ledger.deploy(3, 'server', '2026-01-13T00:00:00.000Z');
     again.append(made.ledger.entries.slice(3));
     expect(await again.next('ack')).toMatchObject({ seq: 4 });
+  });
+});
+
+describe('two machines with one memory', () => {
+  it('are both flagged when they have displaced each other a few times, and one stays connected', async () => {
+    const { made, client } = await original();
+    const clients = [client];
+    for (let times = 0; times < 3; times++) {
+      const next = await SiteClient.join(rig.port, identity(made));
+      expect(await clients.at(-1)!.bye()).toBe('REPLACED');
+      clients.push(next);
+    }
+    expect((await rig.siteNow(made.site.id)).flag).toBeNull();
+    const refused = new SiteClient(rig.port);
+    await refused.hello(identity(made));
+    expect(await refused.next('bye')).toMatchObject({ code: 'CLONE_SUSPECTED', retryAfterMs: null });
+    expect(await clients.at(-1)!.next('notice')).toMatchObject({ code: 'CLONE_SUSPECTED' });
+    expect((await rig.siteNow(made.site.id)).flag).toBe('CLONE_SUSPECTED');
+    // However often it comes back while the site is marked: the one that is in is not disturbed.
+    for (let times = 0; times < 3; times++) {
+      const again = new SiteClient(rig.port);
+      await again.hello(identity(made));
+      expect(await again.bye()).toBe('CLONE_SUSPECTED');
+    }
+    made.ledger.deploy(3, 'server', '2026-01-13T00:00:00.000Z');
+    clients.at(-1)!.append(made.ledger.entries.slice(3));
+    expect(await clients.at(-1)!.next('ack')).toMatchObject({ seq: 4 });
+    expect(await rig.findingsOf(made.site.id)).toEqual(['CLONE_SUSPECTED']);
+  });
+
+  it('are not seen in a program whose line breaks again and again', async () => {
+    const { made, client } = await original();
+    client.socket.terminate();
+    for (let times = 0; times < 10; times++) {
+      const next = new SiteClient(rig.port, { autoPong: false });
+      await next.hello(identity(made));
+      await next.next('welcome');
+    }
+    const last = await SiteClient.join(rig.port, identity(made));
+    expect((await rig.siteNow(made.site.id)).flag).toBeNull();
+    expect(rig.gateway.isConnected(made.site.id)).toBe(true);
+    await last.close();
+  });
+
+  it('make way for the one that is left when the other has gone, also while the site is marked', async () => {
+    const { made, client } = await original();
+    await rig.store.sites.flagSite(made.site.id, 'CLONE_SUSPECTED', {
+      id: newId('finding'),
+      siteId: made.site.id,
+      code: 'CLONE_SUSPECTED',
+      message: 'seen before',
+      at: '2026-01-20T00:00:00.000Z',
+    });
+    const refused = new SiteClient(rig.port);
+    await refused.hello(identity(made));
+    expect(await refused.bye()).toBe('CLONE_SUSPECTED');
+    await client.close();
+    const dead = new SiteClient(rig.port, { autoPong: false });
+    await dead.hello(identity(made));
+    await dead.next('welcome');
+    const left = await SiteClient.join(rig.port, identity(made));
+    expect(await dead.bye()).toBe('REPLACED');
+    await left.close();
   });
 });
 

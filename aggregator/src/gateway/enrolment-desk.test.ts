@@ -2,7 +2,11 @@ import { emptyHead } from '@rollcall/shared/ledger/chain.ts';
 import type { Signer } from '@rollcall/shared/ledger/crypto.ts';
 import { type EnrolRequest, EnrolResponse, enrolText } from '@rollcall/shared/protocol/enrol.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodeDigest, nodeVerifier, systemChance } from '@rollcall/shared/node/crypto.ts';
+import { createLogger } from '@rollcall/shared/node/logger.ts';
+import { ManualClock } from '@rollcall/shared/testing/manual-clock.ts';
 import { SiteLedger } from '../core/testing/site-ledger.ts';
+import { EnrolmentDesk } from './enrolment-desk.ts';
 import { GatewayRig, newSigner } from './testing/gateway-rig.ts';
 import { SiteClient } from './testing/site-client.ts';
 
@@ -60,6 +64,38 @@ describe('enrolment at the gateway', () => {
     expect(second).toMatchObject({ ok: true, response: { siteId } });
     const { rows } = await rig.store.tokens.enrolmentTokens(rig.mspScope, {}, { limit: 10 });
     expect(rows).toMatchObject([{ uses: 1 }]);
+  });
+
+  it('whose answer is lost over the end of a month begins the ledger in the month that is billed first', async () => {
+    const clock = new ManualClock('2026-01-31T22:50:00.000Z');
+    const desk = new EnrolmentDesk({
+      store: rig.store,
+      clock,
+      chance: systemChance,
+      digest: nodeDigest,
+      verifier: nodeVerifier,
+      logger: createLogger({ name: 'test', level: 'silent' }),
+      aggregatorPublicKeys: [rig.leasePublicKey],
+      enrolmentsPerMinuteMax: 10,
+    });
+    const { text } = await rig.token();
+    const signer = newSigner();
+    const asked = request(text, signer, { siteName: 'One', timeZone: 'Europe/Rome' });
+    await desk.enrol(asked, '127.0.0.1', () => undefined);
+    clock.advance(3_600_000);
+    const answer = await desk.enrol(asked, '127.0.0.1', () => undefined);
+    if (!answer.ok) throw new Error(answer.code);
+    const { siteId, timeZone, serverTime } = answer.response;
+    const ledger = new SiteLedger({ siteId, timeZone, signer, at: serverTime });
+    ledger.sealUntil(clock.now());
+    const client = await SiteClient.join(rig.port, { siteId, signer, head: ledger.head });
+    client.append(ledger.entries);
+    expect(await client.next('ack')).toMatchObject({ seq: 2 });
+    const { rows } = await rig.store.reports.reportRows(rig.mspScope, { siteId }, clock.now(), { limit: 10 });
+    expect(rows.map(({ month, status }) => [month, status])).toEqual([
+      ['2026-02', 'running'],
+      ['2026-01', 'agreeing'],
+    ]);
   });
 
   it('gives every one of many at the same time a site of its own', async () => {

@@ -1,5 +1,7 @@
 /** Enrolment as the HTTP route uses it: rate, reading, writing, a second look when somebody was quicker. Deciding is core/enrolment.ts. */
+import type { Site } from '@rollcall/shared/api/site.ts';
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
+import type { Instant } from '@rollcall/shared/domain/instant.ts';
 import { type Outcome, RollcallError, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { Digest, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
 import type { EnrolRefusalCode, EnrolRequest, EnrolResponse } from '@rollcall/shared/protocol/enrol.ts';
@@ -53,13 +55,13 @@ export class EnrolmentDesk {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
       const decision = decideEnrolment(await this.#facts(request), request, clock.now(), chance);
       if (!decision.ok) return decision;
-      const { site, plan } = decision;
-      if (plan === null) return this.#answer(site);
+      const { site, plan, entryAt } = decision;
+      if (plan === null) return this.#answer(site, entryAt);
       const applied = await store.sites.applyEnrolment(plan);
       if (applied.ok) {
         logger.info({ siteId: site.id, software: request.software, hostName: request.hostName }, 'a site enrolled');
         reset(site.id);
-        return this.#answer(site);
+        return this.#answer(site, entryAt);
       }
       if (applied.code === 'NAME_TAKEN')
         return refuse('SITE_NAME_TAKEN', `the MSP has a site named ${site.name} already`, 'give the site another name');
@@ -77,17 +79,17 @@ export class EnrolmentDesk {
     return { ...view, siteHasKey: keys.some(({ key }) => key.product === 'metered-agent') };
   }
 
-  #answer(site: { id: string; name: string; timeZone: string; settings: EnrolResponse['settings'] }): EnrolAnswer {
-    const { aggregatorPublicKeys, clock } = this.#parts;
+  #answer({ id, name, timeZone, settings }: Site, entryAt: Instant): EnrolAnswer {
+    const { aggregatorPublicKeys } = this.#parts;
     return {
       ok: true,
       response: {
-        siteId: site.id,
-        siteName: site.name,
-        timeZone: site.timeZone,
+        siteId: id,
+        siteName: name,
+        timeZone,
         aggregatorPublicKeys: [...aggregatorPublicKeys],
-        settings: site.settings,
-        serverTime: clock.now(),
+        settings,
+        serverTime: entryAt,
       },
     };
   }

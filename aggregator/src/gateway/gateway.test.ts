@@ -7,6 +7,7 @@ import { appendEntriesMax, unacknowledgedEntriesMax } from '@rollcall/shared/pro
 import { afterEach, describe, expect, it } from 'vitest';
 import { GroupCommit } from './group-commit.ts';
 import { gatewayLimits } from './limits.ts';
+import { MonthRecounts } from './month-recounts.ts';
 import { appendEntries, stateOf } from './site-ingest.ts';
 import { GatewayRig, newId, type RigOptions, type RigSite } from './testing/gateway-rig.ts';
 import { type Identity, SiteClient } from './testing/site-client.ts';
@@ -406,13 +407,21 @@ describe('a store that fails', () => {
     const made = await rig.enrolledSite();
     made.ledger.deploy(1, 'server', '2026-01-11T00:00:00.000Z');
     const client = await SiteClient.join(rig.port, identity(made));
-    // Another node takes the first entry while this one is about to commit both.
+    // Another writer takes the first entry while this one is about to commit both.
     meanwhile = async () => {
       const session = await rig.store.sites.session(made.site.id);
       const groupCommit = new GroupCommit(rig.store.ingest, systemClock, gatewayLimits);
       const publicKey = made.signer.publicKey;
-      const parts = { store: rig.store, groupCommit, clock: systemClock, digest: nodeDigest, verifier: nodeVerifier };
-      const site = { state: stateOf(session!, publicKey), publicKey, ledgerSeq: 2 };
+      const parts = {
+        store: rig.store,
+        groupCommit,
+        recounts: new MonthRecounts(),
+        clock: systemClock,
+        digest: nodeDigest,
+        verifier: nodeVerifier,
+      };
+      const enrolledAt = session!.site.enrolledAt!;
+      const site = { state: stateOf(session!, publicKey), publicKey, enrolledAt, ledgerSeq: 2 };
       expect(await appendEntries(parts, site, made.ledger.entries.slice(0, 1))).toMatchObject({ ok: true });
     };
     client.append(made.ledger.entries);

@@ -25,13 +25,13 @@ import { Admission, answerRefusal } from './admission.ts';
 import { type EnrolAnswer, EnrolmentDesk } from './enrolment-desk.ts';
 import type { GatewayPort } from './gateway-port.ts';
 import { Backlog, GroupCommit } from './group-commit.ts';
-import { flagCopy, type JoinParts, join } from './join.ts';
+import { flagRefusal, type JoinParts, join } from './join.ts';
 import { type GatewayLimits, gatewayLimits } from './limits.ts';
+import { MonthRecounts } from './month-recounts.ts';
 import { Offers } from './offers.ts';
 import { Records } from './records.ts';
 import { Registry } from './registry.ts';
 import { retryAfterMs } from './retry-hint.ts';
-import type { SiteIngestState } from '../core/ingest-plan.ts';
 import { type OpenSite, Session, type SessionHost } from './session.ts';
 import {
   type AppendOutcome,
@@ -144,7 +144,14 @@ class SiteGateway implements Gateway, SessionHost {
       logger,
       limits,
     };
-    this.#ingestParts = { store, groupCommit: this.#groupCommit, clock, digest, verifier };
+    this.#ingestParts = {
+      store,
+      groupCommit: this.#groupCommit,
+      recounts: new MonthRecounts(),
+      clock,
+      digest,
+      verifier,
+    };
     const shortestMs = Math.min(
       limits.heartbeatIntervalMs,
       limits.handshakeTimeoutMs,
@@ -169,6 +176,7 @@ class SiteGateway implements Gateway, SessionHost {
   }
 
   siteChanged(siteId: string): void {
+    this.#registry.changes += 1;
     const session = this.#registry.of(siteId);
     if (session === undefined) return;
     if (session.isOpen) void this.#offers.refresh(session);
@@ -176,6 +184,7 @@ class SiteGateway implements Gateway, SessionHost {
   }
 
   siteReset(siteId: string): void {
+    this.#registry.changes += 1;
     this.#registry.of(siteId)?.end('GOING_AWAY', 'this site was changed at the aggregator: connect again');
   }
 
@@ -230,12 +239,12 @@ class SiteGateway implements Gateway, SessionHost {
     return appendEntries(this.#ingestParts, site, entries);
   }
 
-  readState({ siteId, publicKey }: OpenSite): Promise<SiteIngestState> {
+  readState({ siteId, publicKey }: OpenSite): ReturnType<SessionHost['readState']> {
     return readState(this.#ingestParts, siteId, publicKey);
   }
 
-  refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void> {
-    return flagCopy(this.#joinParts, siteId, code, message);
+  refuseLedger(siteId: string, code: 'FORK' | 'ENTRY_REFUSED', message: string): Promise<void> {
+    return flagRefusal(this.#joinParts, siteId, code, message);
   }
 
   left(session: Session): void {

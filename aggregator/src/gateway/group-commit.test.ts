@@ -23,7 +23,7 @@ function plan(siteId: string, entries = 1): IngestPlan {
   }));
   const next = freshState({ siteId, publicKey: 'k', timeZone: 'UTC' });
   const none = { deployments: [], months: [], keyStates: [], reports: [], commandsApplied: [], findings: [] };
-  return { siteId, expected: emptyHead, next, log, ...none, receivedAt: emptyHead.at };
+  return { siteId, enrolledPublicKey: 'k', expected: emptyHead, next, log, ...none, receivedAt: emptyHead.at };
 }
 
 /** A store whose commits end when they are told to. */

@@ -1,7 +1,8 @@
 /**
  * How a site gets from its hello to its welcome: version, signature, place of its ledger, other connections (architecture,
- * decisions 4 and 5). Refusals that mean a copy flag the site; its held data is never touched.
+ * decisions 4 and 5). Refusals that an operator must see to flag the site; its held data is never touched.
  */
+import type { SiteFlag } from '@rollcall/shared/api/site.ts';
 import type { Chance, Clock } from '@rollcall/shared/domain/clock.ts';
 import { idFrom, idRandomBytes } from '@rollcall/shared/domain/id.ts';
 import { type Outcome, refuse } from '@rollcall/shared/domain/problem.ts';
@@ -18,7 +19,7 @@ import type { GatewayLimits } from './limits.ts';
 import type { Offers } from './offers.ts';
 import type { Registry } from './registry.ts';
 import type { OpenSite, Session } from './session.ts';
-import { stateOf } from './site-ingest.ts';
+import { keyReplaced, stateOf } from './site-ingest.ts';
 
 export type JoinParts = {
   store: Pick<Store, 'sites' | 'ingest'>;
@@ -34,26 +35,37 @@ export type JoinParts = {
 /** A session that joins does not rest. */
 type JoiningSite = OpenSite & { state: SiteIngestState };
 
-type CopyCode = 'CLONE_SUSPECTED' | 'FORK' | 'LEDGER_BEHIND';
-
 /** Lets the session in, or ends it with the code of what is wrong. @throws when the store cannot be asked. */
 export async function join(parts: JoinParts, session: Session, hello: Hello, nonce: string): Promise<void> {
   if (hello.protocol < protocolVersionMin) return session.end('PROTOCOL_TOO_OLD');
   if (hello.protocol > protocolVersion) return session.end('PROTOCOL_TOO_NEW');
   const { siteId, instanceId, software, head } = hello;
+  const { changes } = parts.registry;
   const record = await parts.store.sites.session(siteId);
-  if (record === undefined || record.publicKey === null) return session.end('SITE_UNKNOWN');
+  if (record === undefined || record.publicKey === null || record.site.enrolledAt === null)
+    return session.end('SITE_UNKNOWN');
   const { publicKey } = record;
   if (!parts.verifier.verify(publicKey, helloText(hello, nonce), hello.signature))
     return session.end('SIGNATURE_WRONG');
   const state = stateOf(record, publicKey);
-  const site: JoiningSite = { siteId: state.siteId, instanceId, software, publicKey, ledgerSeq: head.seq, state };
+  const { enrolledAt } = record.site;
+  const site: JoiningSite = {
+    siteId: state.siteId,
+    instanceId,
+    software,
+    publicKey,
+    enrolledAt,
+    ledgerSeq: head.seq,
+    state,
+  };
   session.identify(site);
   if (!(await admitLedger(parts, session, site.state, head))) return;
-  const claim = await parts.registry.claim(session, site.siteId, instanceId);
+  const isSuspected = record.site.flag === 'CLONE_SUSPECTED';
+  const claim = await parts.registry.claim(session, site.siteId, instanceId, isSuspected);
   if (!claim.ok) return endUnclaimed(parts, session, siteId, claim.code);
-  // From here on the place is this session's; it gives it back when it ends.
-  const current = claim.displaced ? await readAgain(parts, session, site, head) : record;
+  // From here on the place is this session's, and whoever changes the site reaches it; it gives it back when it ends.
+  const isOld = claim.displaced || parts.registry.changes !== changes;
+  const current = isOld ? await readAgain(parts, session, site, head) : record;
   if (current !== undefined) await welcome(parts, session, site, current);
 }
 
@@ -75,7 +87,7 @@ async function welcome(
   });
   if (!session.isOpen) return;
   for (const { signed } of offer.leases.slice(welcomeListMax)) session.send({ kind: 'lease', lease: signed });
-  if (record.flag !== null) session.send({ kind: 'notice', code: record.flag, message: whatCopiesMean(record.flag) });
+  if (record.flag !== null) session.send({ kind: 'notice', code: record.flag, message: noticeOf(record.flag) });
   parts.offers.sent(session, offer);
   parts.logger.info(
     { siteId: site.siteId, software: site.software, acked: site.state.head.seq },
@@ -84,7 +96,7 @@ async function welcome(
   if (session.changedWhileJoining) await parts.offers.refresh(session);
 }
 
-/** An older connection's last commit may have landed after the site was read: what is held is read once more. */
+/** An older connection's last commit, or a change of the site, may have landed after it was read: it is read once more. */
 async function readAgain(
   parts: JoinParts,
   session: Session,
@@ -94,6 +106,10 @@ async function readAgain(
   const record = await parts.store.sites.session(site.siteId);
   if (record === undefined) {
     session.end('SITE_UNKNOWN');
+    return undefined;
+  }
+  if (record.publicKey !== site.publicKey) {
+    session.end('SIGNATURE_WRONG', keyReplaced.message);
     return undefined;
   }
   site.state = stateOf(record, site.publicKey);
@@ -109,7 +125,7 @@ async function admitLedger(
 ): Promise<boolean> {
   const place = await placeOfLedger(parts, state, head);
   if (place.ok) return true;
-  await flagCopy(parts, state.siteId, place.code, place.message);
+  await flagRefusal(parts, state.siteId, place.code, place.message);
   session.end(place.code, place.message);
   return false;
 }
@@ -146,7 +162,7 @@ async function endUnclaimed(
       session.end('BACKLOG_FULL', 'another connection of this site is being checked');
       return;
     case 'CLONE_SUSPECTED':
-      await flagCopy(
+      await flagRefusal(
         parts,
         siteId,
         code,
@@ -156,32 +172,33 @@ async function endUnclaimed(
   }
 }
 
-/** Records that a copy was refused, and tells the connection that is in, if there is one. */
-export async function flagCopy(
+/** Records that a Site Manager was refused, and tells the connection that is in, if there is one. */
+export async function flagRefusal(
   { store, registry, clock, chance, logger }: Pick<JoinParts, 'store' | 'registry' | 'clock' | 'chance' | 'logger'>,
   siteId: string,
-  code: CopyCode,
+  code: SiteFlag,
   message: string,
 ): Promise<void> {
-  logger.warn({ siteId, code, why: message }, 'a connection was refused: a copy of the site is suspected');
-  registry.of(siteId)?.notify(code, whatCopiesMean(code));
+  logger.warn({ siteId, code, why: message }, 'a site was refused and is flagged');
+  registry.of(siteId)?.notify(code, noticeOf(code));
   await store.sites.flagSite(siteId, code, {
     id: idFrom('finding', chance(idRandomBytes)),
     siteId,
     code,
-    message,
+    message: message.slice(0, 500),
     at: clock.now(),
   });
 }
 
-/** What the operator at the site that was let in is told about the one that was not. */
-const whatCopiesMean = (flag: string): string =>
-  Object.hasOwn(copyNotices, flag) ? copyNotices[flag as CopyCode] : `this site is marked with ${flag}`;
+/** What the operator at a site that is let in is told about what was not. */
+const noticeOf = (flag: string): string =>
+  Object.hasOwn(flagNotices, flag) ? flagNotices[flag as SiteFlag] : `this site is marked with ${flag}`;
 
-const copyNotices: Record<CopyCode, string> = {
+const flagNotices: Record<SiteFlag, string> = {
   CLONE_SUSPECTED: `another connection was refused: ${byeCodes.CLONE_SUSPECTED.says}`,
   FORK: `a connection was refused: ${byeCodes.FORK.says}`,
   LEDGER_BEHIND: `a connection was refused: ${byeCodes.LEDGER_BEHIND.says}`,
+  ENTRY_REFUSED: `entries of this site were refused: ${byeCodes.ENTRY_REFUSED.says}`,
 };
 
 const wireHead = ({ head: { seq, hash } }: SiteIngestState): WireHead => ({ seq, hash });

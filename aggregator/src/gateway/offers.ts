@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Records } from './records.ts';
 import type { Session } from './session.ts';
+import { keyReplaced } from './site-ingest.ts';
 
 export type OfferParts = {
   store: Pick<Store, 'sites' | 'keys'>;
@@ -106,9 +107,10 @@ export class Offers {
   }
 
   async #tell(session: Session): Promise<void> {
-    const siteId = session.site?.siteId;
-    const record = siteId === undefined ? undefined : await this.#parts.store.sites.session(siteId);
-    if (record === undefined) return;
+    const { site } = session;
+    const record = site === null ? undefined : await this.#parts.store.sites.session(site.siteId);
+    if (site === null || record === undefined) return;
+    if (record.publicKey !== site.publicKey) return session.end('SIGNATURE_WRONG', keyReplaced.message);
     const offer = await this.prepare(record.site);
     session.tellSettings(offer.settings);
     for (const { signed } of offer.leases) session.send({ kind: 'lease', lease: signed });

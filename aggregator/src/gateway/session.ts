@@ -4,6 +4,7 @@
  * kept by the gateway's one sweep, so an idle session holds no timer and no closure.
  */
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import type { Outcome } from '@rollcall/shared/domain/problem.ts';
 import type { SiteSettings } from '@rollcall/shared/domain/site-settings.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { Append } from '@rollcall/shared/protocol/append.ts';
@@ -18,6 +19,7 @@ import type { Welcome } from '@rollcall/shared/protocol/welcome.ts';
 import type { Logger } from '@rollcall/shared/node/logger.ts';
 import type { SiteIngestState } from '../core/ingest-plan.ts';
 import { type GatewayLimits, helloBytesMax } from './limits.ts';
+import { MessageCredit } from './message-credit.ts';
 import type { AppendOutcome, IngestingSite } from './site-ingest.ts';
 import type { SiteSocket, SocketListener } from './site-socket.ts';
 
@@ -36,9 +38,9 @@ export type SessionHost = {
   join(session: Session, hello: Hello, nonce: string): Promise<void>;
   append(site: IngestingSite, entries: readonly LedgerEntry[]): Promise<AppendOutcome>;
   /** The state of ingest of a site whose session rested. */
-  readState(site: OpenSite): Promise<SiteIngestState>;
-  /** The site's ledger is not the one held: flags it. */
-  refuseLedger(siteId: string, code: 'FORK', message: string): Promise<void>;
+  readState(site: OpenSite): Promise<Outcome<{ state: SiteIngestState }, 'KEY_REPLACED'>>;
+  /** The site's ledger is not the one held, or breaks a rule: flags it. */
+  refuseLedger(siteId: string, code: 'FORK' | 'ENTRY_REFUSED', message: string): Promise<void>;
   /** The session is over; the site's place is free. */
   left(session: Session): void;
   /** Its socket is closed, too. */
@@ -56,9 +58,6 @@ export type OpenSite = Omit<IngestingSite, 'state'> & {
 };
 
 type WaitingAppend = { entries: readonly LedgerEntry[]; characters: number };
-
-/** Chars of a frame that weigh as one message more. */
-const charactersPerMessage = 64 * 1024;
 
 /** Pings without an answer after which a site counts as gone. */
 const missedPingsMax = 2;
@@ -78,8 +77,7 @@ export class Session implements SocketListener {
   #toldOfUnknownKind = false;
   #alive: { echo: string; resolve(alive: boolean): void } | null = null;
   #settingsSent = '';
-  #credit: number;
-  #creditMs: number;
+  readonly #credit: MessageCredit;
   #missedPings = 0;
   #heardMs: number;
   #deadlineMs: number;
@@ -95,8 +93,8 @@ export class Session implements SocketListener {
     this.#socket = socket;
     this.#host = host;
     this.#nonce = host.newNonce();
-    this.#credit = host.limits.idleMessagesBurst;
-    this.#creditMs = this.#heardMs = host.sweptMs;
+    this.#credit = new MessageCredit(host.limits, host.sweptMs);
+    this.#heardMs = host.sweptMs;
     this.#deadlineMs = host.sweptMs + host.limits.handshakeTimeoutMs;
     socket.listen(this);
   }
@@ -191,6 +189,16 @@ export class Session implements SocketListener {
     });
   }
 
+  /** Ends it for a newer connection of the same program. True when this one still answers a ping sent right before the goodbye. */
+  endReplaced(echo: string): Promise<boolean> {
+    if (this.#phase === 'ended') return Promise.resolve(false);
+    this.#socket.ping(echo);
+    this.end('REPLACED');
+    return new Promise((resolve) => {
+      this.#alive = { echo, resolve };
+    });
+  }
+
   aliveCheckOver(): void {
     this.#answerAlive(false);
   }
@@ -248,10 +256,11 @@ export class Session implements SocketListener {
   }
 
   onPong(echo: Buffer): void {
+    // Also after the goodbye, for one that was replaced.
+    if (this.#alive !== null && echo.toString('latin1') === this.#alive.echo) this.#answerAlive(true);
     if (this.#phase === 'ended') return;
     this.#heard();
-    if (!this.#pay(0)) return this.end('RATE_LIMITED');
-    if (this.#alive !== null && echo.toString('latin1') === this.#alive.echo) this.#answerAlive(true);
+    if (!this.#pay(0)) this.end('RATE_LIMITED');
   }
 
   onBrokenFrame(code: ByeCode): void {
@@ -260,6 +269,7 @@ export class Session implements SocketListener {
 
   onClose(): void {
     this.#leave();
+    this.#answerAlive(false);
     this.#host.closed(this);
   }
 
@@ -270,7 +280,7 @@ export class Session implements SocketListener {
       case 'append':
         if (this.#phase !== 'open') return this.#unexpected(message.kind);
         // Paid for afterwards, and only where it led to nothing: how much may be sent ahead is limited otherwise.
-        this.#credit += weight(characters);
+        this.#credit.giveBack(characters);
         return this.#append(message, characters);
       case 'status':
         if (this.#phase !== 'open') return this.#unexpected(message.kind);
@@ -318,9 +328,9 @@ export class Session implements SocketListener {
   async #work(site: OpenSite): Promise<void> {
     try {
       for (let next = this.#appends?.[0]; next !== undefined && this.#phase === 'open'; next = this.#appends?.[0]) {
-        const state = site.state ?? (await this.#host.readState(site));
-        const { publicKey, ledgerSeq } = site;
-        const outcome = await this.#host.append({ state, publicKey, ledgerSeq }, next.entries);
+        const read = site.state === null ? await this.#host.readState(site) : { ok: true as const, state: site.state };
+        if (!read.ok) return this.end('SIGNATURE_WRONG', read.message);
+        const outcome = await this.#host.append({ ...site, state: read.state }, next.entries);
         site.state = outcome.state;
         this.#appends?.shift();
         this.#entriesWaiting -= next.entries.length;
@@ -341,23 +351,27 @@ export class Session implements SocketListener {
     if (!paid) this.end('RATE_LIMITED');
   }
 
-  #refuse(code: RejectCode, message: string, state: SiteIngestState): void {
+  #refuse(code: RejectCode | 'KEY_REPLACED', message: string, state: SiteIngestState): void {
+    if (code === 'KEY_REPLACED') return this.end('SIGNATURE_WRONG', message);
     const { seq, hash } = state.head;
     this.send({ kind: 'reject', code, expected: { seq, hash }, message: message.slice(0, 500) });
     switch (code) {
       case 'GAP':
         return;
       case 'FORK':
-        this.end('FORK', message);
-        this.#host.refuseLedger(state.siteId, code, message).catch((error: unknown) => this.#storeFailed(error));
-        return;
+        return this.#refuseLedger(state.siteId, 'FORK', message);
       case 'BACKLOG_FULL':
         return this.end('BACKLOG_FULL');
       case 'TIME_BACKWARDS':
       case 'BAD_ENTRY':
       case 'ENTRY_TOO_LONG':
-        return this.end('ENTRY_REFUSED', message);
+        return this.#refuseLedger(state.siteId, 'ENTRY_REFUSED', message);
     }
+  }
+
+  #refuseLedger(siteId: string, code: 'FORK' | 'ENTRY_REFUSED', message: string): void {
+    this.end(code, message);
+    this.#host.refuseLedger(siteId, code, message).catch((error: unknown) => this.#storeFailed(error));
   }
 
   #storeFailed(error: unknown): void {
@@ -370,17 +384,8 @@ export class Session implements SocketListener {
     this.#missedPings = 0;
   }
 
-  /** A bucket of messages that refills with time. */
   #pay(characters: number): boolean {
-    const { idleMessagesPerSecond, idleMessagesBurst } = this.#host.limits;
-    const nowMs = this.#host.sweptMs;
-    this.#credit = Math.min(
-      idleMessagesBurst,
-      this.#credit + ((nowMs - this.#creditMs) / 1000) * idleMessagesPerSecond,
-    );
-    this.#creditMs = nowMs;
-    this.#credit -= weight(characters);
-    return this.#credit >= 0;
+    return this.#credit.pay(characters, this.#host.sweptMs);
   }
 
   #answerAlive(alive: boolean): void {
@@ -396,5 +401,3 @@ export class Session implements SocketListener {
     this.#host.left(this);
   }
 }
-
-const weight = (characters: number): number => 1 + Math.floor(characters / charactersPerMessage);

@@ -3,28 +3,32 @@
  * meanwhile. Owns the order of these steps; deciding is core/ingest.ts, answering the site is session.ts.
  */
 import type { Clock } from '@rollcall/shared/domain/clock.ts';
-import { type Month, monthPeriod } from '@rollcall/shared/domain/month.ts';
-import { RollcallError } from '@rollcall/shared/domain/problem.ts';
+import type { Instant } from '@rollcall/shared/domain/instant.ts';
+import { type Outcome, RollcallError, refuse } from '@rollcall/shared/domain/problem.ts';
 import type { Digest, PublicKey, Verifier } from '@rollcall/shared/ledger/crypto.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { RejectCode } from '@rollcall/shared/protocol/reject.ts';
-import { type CorrectedMonth, fork, freshState, monthsCorrected, planIngest, replayCheck } from '../core/ingest.ts';
+import { fork, freshState, planIngest, replayCheck } from '../core/ingest.ts';
 import type { SiteIngestState } from '../core/ingest-plan.ts';
 import type { SiteSession, Store } from '../store/store.ts';
 import type { GroupCommit } from './group-commit.ts';
-import { correctedIntervalsMax } from './limits.ts';
+import type { MonthRecounts } from './month-recounts.ts';
 
 /** A site as its session knows it. */
-export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; ledgerSeq: number };
+export type IngestingSite = { state: SiteIngestState; publicKey: PublicKey; enrolledAt: Instant; ledgerSeq: number };
 
 /** `state`: where the site stands after it, whatever came of the append. */
 export type AppendOutcome =
   | { ok: true; state: SiteIngestState; progressed: boolean }
-  | { ok: false; code: RejectCode; message: string; state: SiteIngestState };
+  | { ok: false; code: RejectCode | 'KEY_REPLACED'; message: string; state: SiteIngestState };
+
+/** The site was enrolled with another key since this one was proved: its sender is nobody now. */
+export const keyReplaced = refuse('KEY_REPLACED', 'the site was enrolled again with another key');
 
 export type SiteIngestParts = {
-  store: Pick<Store, 'ingest' | 'reports' | 'sites'>;
+  store: Pick<Store, 'ingest' | 'sites'>;
   groupCommit: Pick<GroupCommit, 'submit'>;
+  recounts: MonthRecounts;
   clock: Clock;
   digest: Digest;
   verifier: Verifier;
@@ -44,7 +48,9 @@ export async function appendEntries(
   for (let attempt = 1; ; attempt++) {
     const outcome = await tryAppend(parts, { ...site, state }, entries);
     if (outcome !== 'CONFLICT') return outcome;
-    state = await reload(parts, site);
+    const read = await readState(parts, state.siteId, site.publicKey);
+    if (!read.ok) return { ...read, state };
+    state = read.state;
     if (attempt === 2) return { ok: false, code: 'GAP', message: 'another connection writes this ledger too', state };
   }
 }
@@ -54,7 +60,7 @@ async function tryAppend(
   site: IngestingSite,
   entries: readonly LedgerEntry[],
 ): Promise<AppendOutcome | 'CONFLICT'> {
-  const { store, digest, verifier, clock } = parts;
+  const { store, digest, verifier, clock, recounts } = parts;
   const { state } = site;
   const replay = replayCheck(state.head, entries, digest);
   if (!replay.ok) return { ...replay, state };
@@ -62,25 +68,31 @@ async function tryAppend(
     return { ...fork(replay.check.seq), state };
   const fresh = replay.held === 0 ? entries : entries.slice(replay.held);
   if (fresh.length === 0) return { ok: true, state, progressed: false };
-  const planned = planIngest(state, fresh, {
+  const planning = planIngest(state, fresh, {
     digest,
     verifier,
     receivedAt: clock.now(),
     enrolledPublicKey: site.publicKey,
+    enrolledAt: site.enrolledAt,
     ledgerSeq: site.ledgerSeq,
-    corrected: await correctedMonths(store, state, monthsCorrected(fresh)),
   });
+  let step = planning.next();
+  while (step.done !== true)
+    step = await recounts.recount(store.ingest, state, step.value, (held) => planning.next(held));
+  const planned = step.value;
   if (!planned.ok) return { ...planned, state };
   const applied = await parts.groupCommit.submit(planned.plan);
   if (applied.ok) return { ok: true, state: planned.plan.next, progressed: true };
   switch (applied.code) {
     case 'CONFLICT':
       return 'CONFLICT';
+    case 'KEY_REPLACED':
+      return { ...keyReplaced, state };
     case 'CONTRADICTION':
       return {
         ok: false,
         code: 'BAD_ENTRY',
-        message: 'an agent is deployed twice, or removed where it was not deployed',
+        message: `entries ${fresh[0]?.seq} to ${fresh.at(-1)?.seq}: an agent is deployed twice, or removed where it was not deployed`,
         state,
       };
     case 'BACKLOG_FULL':
@@ -88,44 +100,14 @@ async function tryAppend(
   }
 }
 
-async function correctedMonths(
-  store: SiteIngestParts['store'],
-  { siteId, timeZone }: SiteIngestState,
-  months: readonly Month[],
-): Promise<ReadonlyMap<Month, CorrectedMonth>> {
-  const corrected = new Map<Month, CorrectedMonth>();
-  if (months.length === 0) return corrected;
-  const { site, path } = await sessionOf(store, siteId);
-  for (const month of months) {
-    const { start, end } = monthPeriod(month, timeZone);
-    const revisions = await store.reports.revisions({ organisationId: site.mspId, kind: 'msp', path }, siteId, month);
-    const deployments = await store.reports.intervals(siteId, start, end, correctedIntervalsMax);
-    corrected.set(month, {
-      latest: revisions?.at(-1)?.report ?? null,
-      intervals: deployments.map(({ endpointId, kind, deployedAt, removedAt }) => ({
-        endpoint: endpointId,
-        kind,
-        deployedAt,
-        removedAt,
-      })),
-    });
-  }
-  return corrected;
-}
-
-const reload = (parts: SiteIngestParts, { state, publicKey }: IngestingSite): Promise<SiteIngestState> =>
-  readState(parts, state.siteId, publicKey);
-
-/** Where a site's ledger stands in the store now. @throws RollcallError when the store cannot be asked. */
-export const readState = async (
-  { store }: SiteIngestParts,
+/** Where a site's ledger stands in the store now, told to the key it is enrolled with. @throws RollcallError when the store cannot be asked. */
+export async function readState(
+  { store }: Pick<SiteIngestParts, 'store'>,
   siteId: string,
   publicKey: PublicKey,
-): Promise<SiteIngestState> => stateOf(await sessionOf(store, siteId), publicKey);
-
-async function sessionOf(store: Pick<Store, 'sites'>, siteId: string): Promise<SiteSession> {
+): Promise<Outcome<{ state: SiteIngestState }, 'KEY_REPLACED'>> {
   const session = await store.sites.session(siteId);
   if (session === undefined)
     throw new RollcallError('SITE_GONE', `the site ${siteId} is no longer in the store`, { retryable: false });
-  return session;
+  return session.publicKey === publicKey ? { ok: true, state: stateOf(session, publicKey) } : keyReplaced;
 }

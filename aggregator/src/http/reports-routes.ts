@@ -35,6 +35,8 @@ export function reportRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): voi
       action: 'report.read',
       tag,
       summary: 'Lists reports, one row a site and month, missing ones included',
+      description:
+        'Twelve months are looked through for one page: with a status few rows have, a page may be short or empty while nextCursor is not null. The list ends where nextCursor is null.',
       query: PageQuery.extend(Filter.shape),
       answer: pageOf(ReportRow),
     },

@@ -143,7 +143,7 @@ export function siteRoutes(api: Api, { store, gateway, chance }: RouteDeps): voi
       path: '/api/v1/sites/{siteId}/clear-flag',
       action: 'site.clear-flag',
       tag,
-      summary: 'Lifts the flag of a site whose Site Manager was refused, and resolves its findings',
+      summary: 'Lifts the flag of a site whose Site Manager was refused, and resolves the findings of its refusals',
       params: SiteParams,
       answer: SiteView,
       refusals: ['NOT_FOUND'],

@@ -3,6 +3,7 @@ import { billingContract } from './testing/billing-contract.ts';
 import { ingestContract } from './testing/ingest-contract.ts';
 import { reportContract } from './testing/report-contract.ts';
 import { scopeContract } from './testing/scope-contract.ts';
+import { sideBySideContract } from './testing/side-by-side-contract.ts';
 import { siteContract } from './testing/site-contract.ts';
 import {
   type OpenedStore,
@@ -34,6 +35,7 @@ describe.each(engines)('the store on $name', (engine) => {
   reportContract(use);
   billingContract(use);
   scopeContract(use);
+  sideBySideContract(use);
 
   test('answers a ping, and can be migrated again', async () => {
     await opened.store.migrate();

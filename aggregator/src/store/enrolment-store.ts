@@ -4,7 +4,8 @@ import { refuse } from '@rollcall/shared/domain/problem.ts';
 import type { Engine } from './engine.ts';
 import { ingestStateOf } from './ingest-rows.ts';
 import { productKeyRow } from './key-store.ts';
-import { resolveFindings, siteOf, siteQuery, siteRow } from './site-store.ts';
+import { lockSites } from './row-locks.ts';
+import { resolveRefusals, siteOf, siteQuery, siteRow } from './site-store.ts';
 import type { EnrolmentPlan, SiteStore } from './store.ts';
 import { accountOf } from './tenancy-store.ts';
 import { enrolmentTokenOf } from './token-store.ts';
@@ -39,25 +40,22 @@ export function enrolmentStore(engine: Engine): Pick<SiteStore, 'enrolmentView' 
       const done = await engine.batch<'NAME_TAKEN' | 'CONFLICT'>([
         { run: useToken(plan), rows: 1, otherwise: 'CONFLICT' },
         ...(plan.newSite === null
-          ? []
+          ? lockSites(engine, [plan.siteId])
           : [
               { run: db.insertInto('sites').values(siteRow(plan.newSite, plan.tokenId)), taken: 'NAME_TAKEN' as const },
             ]),
         {
-          run: db
-            .updateTable('sites')
-            .set((eb) => ({
-              public_key: plan.publicKey,
-              enrolled_at: eb.fn.coalesce('enrolled_at', eb.val(plan.at)),
-              first_month: eb.fn.coalesce('first_month', eb.val(monthOf(plan.at, timeZone))),
-              // Enrolling anew is how an operator settles which of two machines is the site.
-              flag: null,
-            }))
-            .where('id', '=', plan.siteId),
+          run: siteAsSeen(plan).set((eb) => ({
+            public_key: plan.publicKey,
+            enrolled_at: eb.fn.coalesce('enrolled_at', eb.val(plan.at)),
+            first_month: eb.fn.coalesce('first_month', eb.val(monthOf(plan.at, timeZone))),
+            // Enrolling anew is how an operator settles which of two machines is the site.
+            flag: null,
+          })),
           rows: 1,
           otherwise: 'CONFLICT',
         },
-        { run: resolveFindings(db, plan.siteId, plan.at) },
+        { run: resolveRefusals(db, plan.siteId, plan.at) },
         ...(plan.newKey === null
           ? []
           : [
@@ -103,6 +101,20 @@ export function enrolmentStore(engine: Engine): Pick<SiteStore, 'enrolmentView' 
 
   async function timeZoneOf(siteId: string): Promise<string | undefined> {
     return (await engine.first(db.selectFrom('sites').select('time_zone').where('id', '=', siteId)))?.time_zone;
+  }
+
+  /** A key is given only to the ledger that was looked at: the old key's last entries may come in between. */
+  function siteAsSeen({ siteId, newSite, before: { enrolledAt, ledgerHead } }: EnrolmentPlan) {
+    const site = db.updateTable('sites').where('id', '=', siteId);
+    if (newSite !== null) return site;
+    const ledger = db.selectFrom('site_ingest').select('site_id').where('site_id', '=', siteId);
+    return site
+      .where('enrolled_at', enrolledAt === null ? 'is' : '=', enrolledAt)
+      .where((eb) =>
+        ledgerHead === null
+          ? eb.not(eb.exists(ledger))
+          : eb.exists(ledger.where('head_seq', '=', ledgerHead.seq).where('head_hash', '=', ledgerHead.hash)),
+      );
   }
 
   function useToken({ tokenId, usesBefore, at }: EnrolmentPlan) {

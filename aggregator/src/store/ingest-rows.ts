@@ -1,7 +1,6 @@
 /** Between plans of ingest and rows: the state of a site, its month counts, its reports. What is written when is the drivers'. */
-import type { Month } from '@rollcall/shared/domain/month.ts';
 import { canonicalJson } from '@rollcall/shared/ledger/canonical-json.ts';
-import type { IngestPlan, MonthCount, ReceivedReport, SiteIngestState } from '../core/ingest-plan.ts';
+import type { MonthCount, ReceivedReport, SiteIngestState } from '../core/ingest-plan.ts';
 import type { MonthCountRow, ReportRevisionRow, SiteIngestRow } from './schema.ts';
 
 /** Why a deployment ended that began anew at the same instant under another kind. */
@@ -111,11 +110,3 @@ export const reportRow = (siteId: string, received: ReceivedReport, receivedAt: 
   workstation_peak: received.report.peaks.workstation.peak,
   report: canonicalJson(received.report),
 });
-
-/** The month a site's ledger begins with; undefined where the plan is not of its first entries. */
-export function firstMonthOf(plan: IngestPlan): Month | undefined {
-  if (plan.expected.seq !== 0) return undefined;
-  const [first, ...others] = plan.months.map(({ month }) => month);
-  if (first === undefined) return plan.next.month ?? undefined;
-  return others.reduce((earliest, month) => (month < earliest ? month : earliest), first);
-}

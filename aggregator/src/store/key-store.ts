@@ -5,8 +5,9 @@ import { sql } from 'kysely';
 import type { StoredKey } from '../core/key-state.ts';
 import type { Scope } from '../core/scope.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Step } from './engine.ts';
 import { latestOfEach } from './latest.ts';
+import { lockSitesOfKeys } from './row-locks.ts';
 import type { CommandRow, ProductKeyRow } from './schema.ts';
 import { withinPath } from './scope-filter.ts';
 import type { KeyStore } from './store.ts';
@@ -62,17 +63,18 @@ export function keyStore(engine: Engine): KeyStore {
       const unchanged = refuse('UNCHANGED', `the key is wanted ${wish} already`);
       if (key.wish === wish) return unchanged;
       const done = await engine.batch<'UNCHANGED'>([
-        {
-          run: db.updateTable('product_keys').set({ wish }).where('id', '=', id).where('wish', '<>', wish),
-          rows: 1,
-          otherwise: 'UNCHANGED',
-        },
+        // The site before its key, as everywhere (row-locks.ts).
         {
           run: db
             .updateTable('sites')
             .set((eb) => ({ commands_queued: eb('commands_queued', '+', 1) }))
             .where('id', '=', key.site_id),
           rows: 1,
+        },
+        {
+          run: db.updateTable('product_keys').set({ wish }).where('id', '=', id).where('wish', '<>', wish),
+          rows: 1,
+          otherwise: 'UNCHANGED',
         },
         { run: queueCommand(key.site_id, command), rows: 1 },
       ]);
@@ -92,15 +94,18 @@ export function keyStore(engine: Engine): KeyStore {
     },
 
     async recordLeases(leases) {
-      const steps = [];
-      // In order of keys, so that two nodes do not wait for each other crosswise.
-      const sorted = latestOfEach(
+      const latest = latestOfEach(
         leases,
         ({ keyId }) => keyId,
         ({ issuedAt }) => issuedAt,
       );
-      for (let start = 0; start < sorted.length; start += leasesAtOnce) {
-        const rows = sorted
+      if (latest.length === 0) return;
+      const steps: Step[] = lockSitesOfKeys(
+        engine,
+        latest.map(({ keyId }) => keyId),
+      );
+      for (let start = 0; start < latest.length; start += leasesAtOnce) {
+        const rows = latest
           .slice(start, start + leasesAtOnce)
           .map(({ keyId, issuedAt, until }) => sql`(${keyId}, ${issuedAt}, ${until})`);
         steps.push({
@@ -111,7 +116,7 @@ export function keyStore(engine: Engine): KeyStore {
           ),
         });
       }
-      if (steps.length > 0) await engine.batch(steps);
+      await engine.batch(steps);
     },
   };
 

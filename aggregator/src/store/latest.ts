@@ -1,4 +1,4 @@
-/** Picks, of many facts about many things, the latest of each, in the order of their identifiers. */
+/** Picks, of many facts about many things, the latest of each. */
 export function latestOfEach<Fact>(
   facts: readonly Fact[],
   idOf: (fact: Fact) => string,
@@ -9,5 +9,5 @@ export function latestOfEach<Fact>(
     const known = latest.get(idOf(fact));
     if (known === undefined || at(fact) >= at(known)) latest.set(idOf(fact), fact);
   }
-  return [...latest.values()].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  return [...latest.values()];
 }

@@ -51,7 +51,7 @@ describe.each([sqliteStore, pgliteStore, ...(missing === undefined ? [postgresSt
 );
 
 test.skipIf(missing !== undefined)(
-  'two nodes that start at once on PostgreSQL migrate one after the other',
+  'two programs that start at once on PostgreSQL migrate one after the other',
   async () => {
     const opened = await postgresStore.open();
     await Promise.all([opened.store.migrate(), opened.store.migrate(), opened.store.migrate()]);

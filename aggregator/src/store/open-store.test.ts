@@ -46,6 +46,12 @@ describe('opening a store', () => {
     await second.close();
   });
 
+  test('closes an address of PostgreSQL twice without harm', async () => {
+    const store = await openStore('postgres://nobody@127.0.0.1:1/nothing');
+    await store.close();
+    await store.close();
+  });
+
   test.each([
     ['mysql://admin:hunter2@host/db', 'DATABASE_URL_INVALID'],
     ['sqlite:', 'DATABASE_URL_INVALID'],

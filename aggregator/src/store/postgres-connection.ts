@@ -1,4 +1,7 @@
-/** A pool of connections to PostgreSQL, narrowed to what the store's engine uses. PGlite stands in for it in tests. */
+/**
+ * A pool of connections to PostgreSQL, narrowed to what the store's engine uses: reads of one statement, and transactions that
+ * are on disk when they are over. PGlite stands in for it in tests.
+ */
 import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { Logger } from '@rollcall/shared/node/logger.ts';
 import { type Dialect, PostgresDialect } from 'kysely';
@@ -9,6 +12,7 @@ export type QueryResult = { rows: unknown[]; changed: number };
 export type RunQuery = (text: string, values: readonly unknown[]) => Promise<QueryResult>;
 
 export type PostgresConnection = {
+  /** One statement of its own, which reads. */
   query: RunQuery;
   /** Runs `work` once between BEGIN and COMMIT on one client; whatever it throws rolls back. */
   transaction<Result>(work: (query: RunQuery) => Promise<Result>): Promise<Result>;
@@ -22,13 +26,28 @@ const connectTimeoutMs = 5_000;
 /** Longer than the close of a large month takes, shorter than anyone waits. */
 const statementTimeoutMs = 60_000;
 /** A little later than the server's own limit: for a server that does not even say that it gave up. */
-const queryTimeoutMs = statementTimeoutMs + 5_000;
+const muteServerMs = 5_000;
 const idleInTransactionTimeoutMs = 30_000;
+
+/**
+ * A server, role or database may be set to `synchronous_commit = off`: what was acknowledged to a site would be gone with the
+ * power. So each transaction says for itself that it waits for the disk; and its statements have their own time.
+ */
+const beginText = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = ${statementTimeoutMs}`;
 
 const int8Oid = 20;
 
+export type PostgresOptions = {
+  logger?: Logger | undefined;
+  /** Longest time of a read, where somebody waits for it who gives up. */
+  readTimeoutMs?: number | undefined;
+};
+
 /** Connects when first used. @throws RollcallError `DATABASE_URL_INVALID`, without the URL: it may hold a password. */
-export function connectPostgres(databaseUrl: string, logger: Logger | undefined): PostgresConnection {
+export function connectPostgres(
+  databaseUrl: string,
+  { logger, readTimeoutMs = statementTimeoutMs }: PostgresOptions = {},
+): PostgresConnection {
   if (!URL.canParse(databaseUrl)) {
     throw new RollcallError('DATABASE_URL_INVALID', 'the database URL is not a URL', {
       retryable: false,
@@ -40,8 +59,8 @@ export function connectPostgres(databaseUrl: string, logger: Logger | undefined)
     application_name: 'rollcall',
     max: connectionsMax,
     connectionTimeoutMillis: connectTimeoutMs,
-    statement_timeout: statementTimeoutMs,
-    query_timeout: queryTimeoutMs,
+    statement_timeout: readTimeoutMs,
+    query_timeout: statementTimeoutMs + muteServerMs,
     idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
     keepAlive: true,
     types: { getTypeParser },
@@ -53,19 +72,21 @@ export function connectPostgres(databaseUrl: string, logger: Logger | undefined)
   pool.on('connect', (client) => client.on('error', onError));
 
   const on =
-    (client: pg.Pool | pg.PoolClient): RunQuery =>
+    (client: pg.Pool | pg.PoolClient, limits: { query_timeout?: number } = {}): RunQuery =>
     async (text, values) => {
-      const result = await client.query(text, [...values]);
+      const asked: pg.QueryConfig & { query_timeout?: number } = { text, values: [...values], ...limits };
+      const result = await client.query(asked);
       return { rows: result.rows, changed: result.rowCount ?? 0 };
     };
 
+  let closed: Promise<void> | undefined;
   return {
-    query: on(pool),
+    query: on(pool, { query_timeout: readTimeoutMs + muteServerMs }),
     async transaction(work) {
       const client = await pool.connect();
       let broken = false;
       try {
-        await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+        await client.query(beginText);
         const result = await work(on(client));
         await client.query('COMMIT');
         return result;
@@ -79,7 +100,7 @@ export function connectPostgres(databaseUrl: string, logger: Logger | undefined)
       }
     },
     executingDialect: () => new PostgresDialect({ pool }),
-    close: () => pool.end(),
+    close: () => (closed ??= pool.end()),
   };
 }
 

@@ -97,8 +97,7 @@ export function postgresEngine(connection: PostgresConnection): PostgresEngine {
         ).rows as [{ schema: string | null; encoding: string }];
         if (database.encoding !== 'UTF8')
           throw unusable(`its encoding is ${database.encoding}`, 'make the database with ENCODING UTF8');
-        if (database.schema === null)
-          throw unusable('its search path names no schema that exists', 'make the schema, or change the search path');
+        if (database.schema === null) throw noSchema();
         await migrateToLatest(executing, 'postgres', database.schema);
       } catch (error) {
         throw asStoreError(error);
@@ -184,6 +183,9 @@ export function asStoreError(error: unknown): unknown {
     ? storeUnavailable(error.message, hint)
     : storeFailed(state, error.message);
 }
+
+export const noSchema = (): RollcallError =>
+  unusable('its search path names no schema that exists', 'make the schema, or change the search path');
 
 const unusable = (why: string, hint: string): RollcallError =>
   new RollcallError('DATABASE_UNUSABLE', `cannot use the PostgreSQL database: ${why}`, { retryable: false, hint });

@@ -7,16 +7,17 @@ import { RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { type FoldedDeployments, foldDeployments } from './deployment-fold.ts';
 import { Undone } from './engine.ts';
-import { firstMonthOf, ingestRowOf, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
+import { ingestRowOf, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
 import type { RunQuery } from './postgres-connection.ts';
 import { type PostgresEngine, sqlState } from './postgres-engine.ts';
-import type { DeploymentRow, SiteIngestRow } from './schema.ts';
+import type { DeploymentRow, SiteIngestRow, SiteRow } from './schema.ts';
 import type { IngestStore } from './store.ts';
 
 /** Characters of JSON that travel in one statement, roughly. */
 const logCharactersMax = 8 * 1024 * 1024;
 
 const conflict: IngestResult = { ok: false, code: 'CONFLICT' };
+const keyReplaced: IngestResult = { ok: false, code: 'KEY_REPLACED' };
 const contradiction: IngestResult = { ok: false, code: 'CONTRADICTION' };
 
 /** A rule of a table was broken by one of the plans. */
@@ -62,7 +63,13 @@ type Accepted = { plan: IngestPlan; deployments: FoldedDeployments };
 
 async function applyRound(query: RunQuery, plans: readonly IngestPlan[]): Promise<Map<IngestPlan, IngestResult>> {
   const results = new Map<IngestPlan, IngestResult>(plans.map((plan) => [plan, conflict]));
-  const standing = await plansThatStand(query, plans);
+  const keys = await lockedKeys(query, plans);
+  const entitled = plans.filter((plan) => {
+    const key = keys.get(plan.siteId);
+    if (key !== undefined && key !== plan.enrolledPublicKey) results.set(plan, keyReplaced);
+    return key === plan.enrolledPublicKey;
+  });
+  const standing = await plansThatStand(query, entitled);
   const [open, reported] = [await openDeployments(query, standing), await heldReports(query, standing)];
   const accepted: Accepted[] = [];
   for (const plan of standing) {
@@ -79,14 +86,18 @@ async function applyRound(query: RunQuery, plans: readonly IngestPlan[]): Promis
   return results;
 }
 
-/** Locks the sites, then reads where their ledgers stand: a head read by the locking query could be one from before the wait. */
+/** Locks the sites in the one order that row-locks.ts names, and says which key each is enrolled with. */
+async function lockedKeys(query: RunQuery, plans: readonly IngestPlan[]): Promise<Map<string, string | null>> {
+  const locked = await query(
+    'SELECT id, public_key FROM sites WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR NO KEY UPDATE',
+    [JSON.stringify(plans.map(({ siteId }) => siteId))],
+  );
+  return new Map((locked.rows as Pick<SiteRow, 'id' | 'public_key'>[]).map((row) => [row.id, row.public_key]));
+}
+
+/** Reads where the ledgers of locked sites stand: a head read by the locking query could be one from before the wait. */
 async function plansThatStand(query: RunQuery, plans: readonly IngestPlan[]): Promise<IngestPlan[]> {
   const siteIds = JSON.stringify(plans.map(({ siteId }) => siteId));
-  const locked = await query(
-    'SELECT id FROM sites WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR NO KEY UPDATE',
-    [siteIds],
-  );
-  const known = new Set((locked.rows as { id: string }[]).map(({ id }) => id));
   const held = await query(
     'SELECT site_id, head_seq, head_hash FROM site_ingest WHERE site_id IN (SELECT json_array_elements_text($1::json))',
     [siteIds],
@@ -96,7 +107,7 @@ async function plansThatStand(query: RunQuery, plans: readonly IngestPlan[]): Pr
   );
   return plans.filter(({ siteId, expected }) => {
     const head = heads.get(siteId);
-    if (head === undefined) return known.has(siteId) && expected.seq === 0;
+    if (head === undefined) return expected.seq === 0;
     return head.head_seq === expected.seq && head.head_hash === expected.hash && expected.seq > 0;
   });
 }
@@ -205,13 +216,6 @@ async function write(query: RunQuery, accepted: readonly Accepted[]): Promise<vo
       findings.map(({ id, siteId, code, message, at }) => ({ id, site_id: siteId, code, message, at })),
     ),
   );
-  await run(
-    texts.firstMonth,
-    plans.flatMap((plan) => {
-      const month = firstMonthOf(plan);
-      return month === undefined ? [] : [{ id: plan.siteId, first_month: month }];
-    }),
-  );
 }
 
 /** Log rows of all plans, in texts of bounded length. */
@@ -309,6 +313,4 @@ const texts = {
     FROM json_populate_recordset(null::commands, $1::json) AS answer
     WHERE commands.id = answer.id AND commands.site_id = answer.site_id AND commands.outcome IS NULL`,
   finding: `${insertFromJson('findings', ['id', 'site_id', 'code', 'message', 'at'])} ON CONFLICT (id) DO NOTHING`,
-  firstMonth: `UPDATE sites SET first_month = least(sites.first_month, begun.first_month)
-    FROM json_populate_recordset(null::sites, $1::json) AS begun WHERE sites.id = begun.id`,
 } as const;

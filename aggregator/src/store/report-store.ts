@@ -1,23 +1,31 @@
 /**
  * Deployed Agents Reports as rows: every site and month of its life up to now, whether anything came or not. The months are
- * walked here, newest first, one query each, so that a page costs the same at any age of the database.
+ * walked here, newest first, one query each and so many a page, so that a page costs the same at any age of the database.
  */
 import type { ReportRow } from '@rollcall/shared/api/report.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
-import { firstMonth, Month, monthOf, monthPeriod, previousMonth } from '@rollcall/shared/domain/month.ts';
+import { firstMonth, lastMonth, Month, monthOf, monthPeriod, previousMonth } from '@rollcall/shared/domain/month.ts';
 import { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
-import type { InferResult } from 'kysely';
+import { afterThisTurn } from '@rollcall/shared/node/clock.ts';
+import type { ExpressionBuilder, InferResult } from 'kysely';
 import { z } from 'zod';
 import type { Scope } from '../core/scope.ts';
-import { badCursor, decodeCursor, pageOfRows } from './cursor.ts';
+import { badCursor, decodeCursor, encodeCursor, pageOfRows } from './cursor.ts';
 import type { Engine } from './engine.ts';
-import type { ReportRevisionRow } from './schema.ts';
+import type { ReportRevisionRow, Tables } from './schema.ts';
 import { withinPath } from './scope-filter.ts';
 import { carriedCounts, countsOf, reportedOf, siteMonths, sitesBelow } from './site-months.ts';
 import { deploymentOf } from './site-store.ts';
 import type { ReportRevision, ReportStore } from './store.ts';
 
-const ReportCursor = z.tuple([Month, z.string().regex(/^[a-z]+_[0-9a-z]+$/)]);
+/** The last row's month and site; the month alone where all of those before it were walked. */
+const ReportCursor = z.union([z.tuple([Month, z.string().regex(/^[a-z]+_[0-9a-z]+$/)]), z.tuple([Month])]);
+
+/**
+ * Months walked for one page: where few rows have the status asked for, a page may hold fewer than its limit, or none, and still
+ * have a next one. At 10,000 sites a month takes a thirtieth of a second, in which SQLite serves nobody else.
+ */
+const monthsPerPageMax = 12;
 
 /** Names of sites are unique within their MSP, so these four order all rows of a month. */
 const orderColumns = ['organisations.name_key', 'organisations.id', 'accounts.name_key', 'sites.name_key'] as const;
@@ -30,16 +38,19 @@ export function reportStore(engine: Engine): ReportStore {
 
   return {
     async reportRows(scope, filter, now, page) {
-      const anchor = page.cursor === undefined ? undefined : await anchorOf(scope, page.cursor);
+      const start = page.cursor === undefined ? undefined : await startOf(scope, page.cursor);
       const zones = await zonesAt(now);
-      const walk = await monthsToWalk(scope, filter, zones, anchor?.month);
+      const walk = await monthsToWalk(scope, filter, zones, start?.month);
       const rows: MonthRow[] = [];
-      for (const month of walk) {
+      for (const [index, month] of walk.entries()) {
         if (rows.length > page.limit) break;
+        if (index === monthsPerPageMax) return { rows: rows.map(reportRowOf), nextCursor: encodeCursor([month]) };
+        // Others are served between two months; SQLite's queries hold the event loop.
+        if (index > 0) await new Promise<void>((resolve) => afterThisTurn(resolve));
         const running = zonesWhere(zones, (current) => current === month);
         let query = monthQuery(scope, filter, month, zones, running);
-        if (anchor?.month === month) {
-          const { msp_key, msp_id, account_key, site_key } = anchor;
+        if (start?.month === month && start.after !== undefined) {
+          const { msp_key, msp_id, account_key, site_key } = start.after;
           query = query.where((eb) =>
             eb(eb.refTuple(...orderColumns), '>', eb.tuple(msp_key, msp_id, account_key, site_key)),
           );
@@ -113,9 +124,10 @@ export function reportStore(engine: Engine): ReportStore {
     return new Map(zones.map(({ time_zone }) => [time_zone, monthOf(now, time_zone)]));
   }
 
-  /** What the row at a cursor sorts by, looked up within the scope: a foreign row must not tell where it would stand. */
-  async function anchorOf(scope: Scope, cursor: string) {
+  /** Where a cursor goes on. What its row sorts by is looked up within the scope: a foreign row must not tell where it would stand. */
+  async function startOf(scope: Scope, cursor: string) {
     const [month, siteId] = decodeCursor(ReportCursor, cursor);
+    if (siteId === undefined) return { month, after: undefined };
     const keys = sitesBelow(db, scope.path, { siteId }).select([
       'organisations.name_key as msp_key',
       'organisations.id as msp_id',
@@ -124,25 +136,35 @@ export function reportStore(engine: Engine): ReportStore {
     ]);
     const row = await engine.first(keys);
     if (row === undefined) throw badCursor();
-    return { ...row, month };
+    return { month, after: row };
   }
 
-  /** Months a page may hold, newest first: from now, or the cursor's month, back to the first month that a site lived. */
+  /**
+   * Months that may hold rows, newest first: from now, the last month that a site lived or the cursor's, back to the first that one
+   * lived.
+   */
   async function monthsToWalk(
     scope: Scope,
     filter: ReportFilter,
     zones: Map<string, Month>,
-    anchorMonth: Month | undefined,
+    startMonth: Month | undefined,
   ): Promise<Month[]> {
-    const lives = sitesBelow(db, scope.path, filter).select((eb) => eb.fn.min('sites.first_month').as('month'));
-    const oldest = (await engine.first(lives))?.month;
-    let month = [...zones.values()].reduce((latest, current) => (current > latest ? current : latest), firstMonth);
-    if (oldest === undefined || oldest === null) return [];
-    if (anchorMonth !== undefined && anchorMonth < month) month = anchorMonth;
+    const lives = sitesBelow(db, scope.path, filter).select((eb) => [
+      eb.fn.min('sites.first_month').as('oldest'),
+      eb.fn.max(eb.fn.coalesce('sites.last_month', eb.val(lastMonth))).as('newest'),
+    ]);
+    const life = await engine.first(lives);
+    const current = [...zones.values()].reduce((latest, month) => (month > latest ? month : latest), firstMonth);
+    if (life === undefined || life.oldest === null || life.newest === null) return [];
+    const { oldest, newest } = life;
+    let month = [current, newest, startMonth ?? lastMonth].reduce((least, each) => (each < least ? each : least));
     if (filter.month !== undefined) return filter.month <= month && filter.month >= oldest ? [filter.month] : [];
     const months: Month[] = [];
     for (; month > oldest; month = previousMonth(month)) months.push(month);
-    return month === oldest ? [...months, month] : months;
+    if (month === oldest) months.push(month);
+    if (filter.status !== 'running') return months;
+    const runs = new Set(zones.values());
+    return months.filter((each) => runs.has(each));
   }
 
   function monthQuery(scope: Scope, filter: ReportFilter, month: Month, zones: Map<string, Month>, running: string[]) {
@@ -155,17 +177,30 @@ export function reportStore(engine: Engine): ReportStore {
       case 'agreeing':
         return query.where('report_revisions.agreeing', '=', 1);
       case 'differing':
-        return query.where('report_revisions.agreeing', '=', 0);
+        // As it stands in the condition of the index of those that differ.
+        return query.where((eb) => eb('report_revisions.agreeing', '=', eb.lit(0)));
       case 'running':
         return query
-          .where('report_revisions.agreeing', 'is', null)
+          .where(unreported(month))
           .where((eb) => (running.length > 0 ? eb('sites.time_zone', 'in', running) : eb.lit(false)));
       case 'missing':
-        query = query.where('report_revisions.agreeing', 'is', null);
+        query = query.where(unreported(month));
         return running.length > 0 ? query.where('sites.time_zone', 'not in', running) : query;
     }
   }
 }
+
+/** Asked of the site before anything is joined to it: nearly all sites have reported nearly all months. */
+const unreported = (month: Month) => (eb: ExpressionBuilder<Tables, 'sites'>) =>
+  eb.not(
+    eb.exists(
+      eb
+        .selectFrom('report_revisions as came')
+        .select('came.revision')
+        .whereRef('came.site_id', '=', 'sites.id')
+        .where('came.month', '=', month),
+    ),
+  );
 
 const zonesWhere = (zones: Map<string, Month>, holds: (current: Month) => boolean): string[] =>
   [...zones].filter(([, current]) => holds(current)).map(([zone]) => zone);

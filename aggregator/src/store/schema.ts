@@ -53,10 +53,7 @@ export type SiteRow = {
   settings: Json;
   created_at: Instant;
   enrolled_at: Instant | null;
-  /**
-   * First month of its life, in its zone: of its enrolment, or of its ledger's first entry where that is earlier; never moved
-   * later, since months that were billed stay billable. Null until it lives.
-   */
+  /** First month of its life, in its zone: that of its first enrolment, whatever its ledger says. Null until it lives. */
   first_month: Month | null;
   closed_at: Instant | null;
   /** Month of its closing, in its zone. */

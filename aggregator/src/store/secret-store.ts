@@ -12,7 +12,7 @@ export function secretStore(engine: Engine): SecretStore {
     async privateKeyPem(name, make) {
       const stored = await read(name);
       if (stored !== undefined) return stored;
-      // Of two nodes that start at once one writes, and both read what it wrote.
+      // Of two programs that start at once one writes, and both read what it wrote.
       await engine.batch([
         {
           run: db

@@ -1,5 +1,5 @@
 /** Sites as people see them: the rows, their deployments and findings. How a site enrols is enrolment-store.ts. */
-import type { Deployment, Finding, Site } from '@rollcall/shared/api/site.ts';
+import { type Deployment, type Finding, type Site, siteFlags } from '@rollcall/shared/api/site.ts';
 import { Instant } from '@rollcall/shared/domain/instant.ts';
 import { monthOf } from '@rollcall/shared/domain/month.ts';
 import { refuse } from '@rollcall/shared/domain/problem.ts';
@@ -8,9 +8,10 @@ import { sql } from 'kysely';
 import { z } from 'zod';
 import type { Scope } from '../core/scope.ts';
 import { decodeCursor, pageOfRows } from './cursor.ts';
-import type { Engine, QueryBuilder } from './engine.ts';
+import type { Engine, QueryBuilder, Step } from './engine.ts';
 import { latestOfEach } from './latest.ts';
 import { nameKey } from './name-key.ts';
+import { lockSites } from './row-locks.ts';
 import type { DeploymentRow, FindingRow, SiteRow } from './schema.ts';
 import { organisationsWithin, withinPath } from './scope-filter.ts';
 import type { SiteStore } from './store.ts';
@@ -151,21 +152,24 @@ export function siteStore(engine: Engine): Omit<SiteStore, 'enrolmentView' | 'ap
       if ((await find(scope, siteId)) === undefined) return undefined;
       await engine.batch([
         { run: updateWithin(scope, siteId).set({ flag: null }), rows: 1 },
-        { run: resolveFindings(db, siteId, at) },
+        { run: resolveRefusals(db, siteId, at) },
       ]);
       return find(scope, siteId);
     },
 
     async recordContacts(contacts) {
-      const steps = [];
-      // In order of sites, so that two nodes do not wait for each other crosswise.
-      const sorted = latestOfEach(
+      const latest = latestOfEach(
         contacts,
         ({ siteId }) => siteId,
         ({ at }) => at,
       );
-      for (let start = 0; start < sorted.length; start += contactsAtOnce) {
-        const rows = sorted
+      if (latest.length === 0) return;
+      const steps: Step[] = lockSites(
+        engine,
+        latest.map(({ siteId }) => siteId),
+      );
+      for (let start = 0; start < latest.length; start += contactsAtOnce) {
+        const rows = latest
           .slice(start, start + contactsAtOnce)
           .map(({ siteId, at, software }) => sql`(${siteId}, ${at}, ${software})`);
         steps.push({
@@ -175,14 +179,19 @@ export function siteStore(engine: Engine): Omit<SiteStore, 'enrolmentView' | 'ap
             FROM (VALUES ${sql.join(rows)}) AS heard WHERE sites.id = heard.column1`.compile(db),
         });
       }
-      if (steps.length > 0) await engine.batch(steps);
+      await engine.batch(steps);
     },
   };
 }
 
-/** Marks all open findings of a site as seen to. */
-export const resolveFindings = (db: QueryBuilder, siteId: string, at: Instant) =>
-  db.updateTable('findings').set({ resolved_at: at }).where('site_id', '=', siteId).where('resolved_at', 'is', null);
+/** Marks the findings of a site's refusals as seen to. Others stay open: lifting a flag says nothing about a report that differs. */
+export const resolveRefusals = (db: QueryBuilder, siteId: string, at: Instant) =>
+  db
+    .updateTable('findings')
+    .set({ resolved_at: at })
+    .where('site_id', '=', siteId)
+    .where('code', 'in', siteFlags)
+    .where('resolved_at', 'is', null);
 
 /** Sites with what the ledger says of them, joined with their MSP for the scope. */
 export const siteQuery = (db: QueryBuilder) =>

@@ -49,6 +49,8 @@ export function openSqliteEngine(path: string): SqliteEngine {
   const database = openSqlite(path);
   database.pragma(`cache_size = -${cacheKibibytes}`);
   database.pragma('temp_store = MEMORY');
+  // What a REPLACE removes is seen by the guards of rows, too.
+  database.pragma('recursive_triggers = ON');
   refreshStatistics(database);
   return sqliteEngine(database);
 }

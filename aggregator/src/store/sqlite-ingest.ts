@@ -1,12 +1,13 @@
 /**
- * Group commit on SQLite: all plans in one synchronous transaction with prepared statements. The guard on the head comes
+ * Group commit on SQLite: all plans in one synchronous transaction with prepared statements. The guards on key and head come
  * first, so that a site which moved is left out without a trace; what can only be seen in the middle of a plan (a
  * deployment opened twice) undoes the group, which is then applied once more with a savepoint around each plan.
  */
 import type { Statement } from 'better-sqlite3';
 import type { DeploymentChange, IngestPlan, IngestResult } from '../core/ingest-plan.ts';
 import { Undone } from './engine.ts';
-import { firstMonthOf, ingestRowOf, kindChangedReason, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
+import { ingestRowOf, kindChangedReason, monthCountRow, reportRow, stateColumns } from './ingest-rows.ts';
+import type { SiteRow } from './schema.ts';
 import { type SqliteEngine, sqliteCode } from './sqlite-engine.ts';
 import type { IngestStore } from './store.ts';
 
@@ -14,6 +15,7 @@ import type { IngestStore } from './store.ts';
 class Contradiction extends Undone {}
 
 const conflict: IngestResult = { ok: false, code: 'CONFLICT' };
+const keyReplaced: IngestResult = { ok: false, code: 'KEY_REPLACED' };
 const contradiction: IngestResult = { ok: false, code: 'CONTRADICTION' };
 
 export function sqliteIngest(engine: SqliteEngine): Pick<IngestStore, 'apply'> {
@@ -51,6 +53,8 @@ function applyAlone(statements: IngestStatements, plan: IngestPlan): IngestResul
 function applyPlan(statements: IngestStatements, plan: IngestPlan): IngestResult {
   const { siteId, receivedAt } = plan;
   try {
+    const enrolled = statements.publicKey.get(siteId) as Pick<SiteRow, 'public_key'> | undefined;
+    if (enrolled !== undefined && enrolled.public_key !== plan.enrolledPublicKey) return keyReplaced;
     if (!moveHead(statements, plan)) return conflict;
     for (const { seq, at, kind, hash, text } of plan.log)
       statements.log.run(siteId, seq, at, kind, hash, receivedAt, text);
@@ -75,8 +79,6 @@ function applyPlan(statements: IngestStatements, plan: IngestPlan): IngestResult
       statements.command.run(outcome, code, at, commandId, siteId);
     for (const { id, siteId: findingSiteId, code, message, at } of plan.findings)
       statements.finding.run(id, findingSiteId, code, message, at);
-    const firstMonth = firstMonthOf(plan);
-    if (firstMonth !== undefined) statements.firstMonth.run({ month: firstMonth, id: siteId });
   } catch (error) {
     // A row that is there already, or one that breaks a rule of its table: the plan says what cannot be.
     if (sqliteCode(error)?.startsWith('SQLITE_CONSTRAINT')) throw new Contradiction();
@@ -128,6 +130,7 @@ const texts = {
   savepoint: 'SAVEPOINT plan',
   release: 'RELEASE plan',
   rollbackTo: 'ROLLBACK TO plan',
+  publicKey: 'SELECT public_key FROM sites WHERE id = ?',
   moveHead: `UPDATE site_ingest SET ${stateColumns.map((column) => `${column} = @${column}`).join(', ')}
     WHERE site_id = @site_id AND head_seq = @expected_seq AND head_hash = @expected_hash`,
   beginHead: `INSERT INTO site_ingest (site_id, ${stateColumns.join(', ')})
@@ -155,7 +158,6 @@ const texts = {
   command:
     'UPDATE commands SET outcome = ?, code = ?, answered_at = ? WHERE id = ? AND site_id = ? AND outcome IS NULL',
   finding: 'INSERT INTO findings (id, site_id, code, message, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
-  firstMonth: 'UPDATE sites SET first_month = min(coalesce(first_month, @month), @month) WHERE id = @id',
 } as const;
 
 /** Each statement is prepared once a connection; the tables are there from the first migration on. */
@@ -163,6 +165,7 @@ const prepareAll = (prepare: SqliteEngine['prepare']): IngestStatements => ({
   savepoint: prepare(texts.savepoint),
   release: prepare(texts.release),
   rollbackTo: prepare(texts.rollbackTo),
+  publicKey: prepare(texts.publicKey),
   moveHead: prepare(texts.moveHead),
   beginHead: prepare(texts.beginHead),
   log: prepare(texts.log),
@@ -175,5 +178,4 @@ const prepareAll = (prepare: SqliteEngine['prepare']): IngestStatements => ({
   report: prepare(texts.report),
   command: prepare(texts.command),
   finding: prepare(texts.finding),
-  firstMonth: prepare(texts.firstMonth),
 });

@@ -15,14 +15,21 @@ import type { Deployment, Finding, Site, SiteChange } from '@rollcall/shared/api
 import type { ApiToken, EnrolmentToken } from '@rollcall/shared/api/token.ts';
 import type { AgentKind } from '@rollcall/shared/domain/agent-kind.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
-import type { Month } from '@rollcall/shared/domain/month.ts';
-import type { Outcome } from '@rollcall/shared/domain/problem.ts';
+import type { Month, Period } from '@rollcall/shared/domain/month.ts';
+import type { Outcome, RollcallError } from '@rollcall/shared/domain/problem.ts';
 import type { KeyWish } from '@rollcall/shared/domain/product-key.ts';
 import type { Hash, PublicKey } from '@rollcall/shared/ledger/crypto.ts';
 import type { DeployedAgentsReport } from '@rollcall/shared/ledger/report.ts';
 import type { SiteCommand } from '@rollcall/shared/protocol/command.ts';
 import type { BilledFigure, BillableSite, ClosePlan } from '../core/billing/close-plan.ts';
-import type { FindingDraft, IngestPlan, IngestResult, LogRow, SiteIngestState } from '../core/ingest-plan.ts';
+import type {
+  FindingDraft,
+  HeldMonth,
+  IngestPlan,
+  IngestResult,
+  LogRow,
+  SiteIngestState,
+} from '../core/ingest-plan.ts';
 import type { StoredKey } from '../core/key-state.ts';
 import type { Scope, TreePath } from '../core/scope.ts';
 
@@ -35,6 +42,11 @@ export type Store = {
   reports: ReportStore;
   billing: BillingStore;
   secrets: SecretStore;
+  /**
+   * Takes the database for this process alone until `close`: who serves sites does so, before it migrates (decision 0013).
+   * `onLost` is called once when another process has taken it over. @throws RollcallError `DATABASE_IN_USE`.
+   */
+  occupy(onLost: (error: RollcallError) => void): Promise<void>;
   /** Brings the schema to this program's version; refuses a database that is newer (`DATABASE_NEWER`). */
   migrate(): Promise<void>;
   /** One cheap round trip; throws when the store does not answer. */
@@ -91,12 +103,16 @@ export type EnrolmentView = {
   ingestHead: { seq: number; hash: Hash } | null;
 };
 
-/** One enrolment: uses the token up by one, makes the site where the token rolls out, sets its key. Guarded on the token's `uses`. */
+/**
+ * One enrolment: uses the token up by one, makes the site where the token rolls out, sets its key. Guarded on the token's `uses`
+ * and, where the site was there already, on what the decision saw of it.
+ */
 export type EnrolmentPlan = {
   tokenId: string;
   usesBefore: number;
   newSite: Site | null;
   siteId: string;
+  before: { enrolledAt: Instant | null; ledgerHead: { seq: number; hash: Hash } | null };
   publicKey: PublicKey;
   at: Instant;
   /** A metered key made with the site where it has none yet. */
@@ -135,12 +151,12 @@ export type SiteStore = {
   ): Promise<Page<Finding>>;
   /** Marks a site as refused and records why; the same code again within an open finding adds nothing. */
   flagSite(siteId: string, flag: string, finding: FindingDraft): Promise<void>;
-  /** An operator has looked: lifts the flag and resolves the site's open findings. */
+  /** An operator has looked: lifts the flag and resolves the findings of refusals, which are of the codes of flags. */
   clearFlag(scope: Scope, siteId: string, at: Instant): Promise<Site | undefined>;
   /** Last contact and software of many sites at once. */
   recordContacts(contacts: readonly { siteId: string; at: Instant; software: string | null }[]): Promise<void>;
   enrolmentView(tokenHash: Hash, publicKey: PublicKey): Promise<EnrolmentView | undefined>;
-  /** `NAME_TAKEN`: the new site's name; `CONFLICT`: the token was used meanwhile, look again. */
+  /** `NAME_TAKEN`: the new site's name; `CONFLICT`: the token was used or the site changed meanwhile, look again. */
   applyEnrolment(plan: EnrolmentPlan): Promise<Outcome<object, 'NAME_TAKEN' | 'CONFLICT'>>;
   session(siteId: string): Promise<SiteSession | undefined>;
 };
@@ -174,6 +190,8 @@ export type IngestStore = {
   /** Applies plans of different sites in ONE durable transaction; a plan that cannot be applied leaves no trace and spoils no other. */
   apply(plans: readonly IngestPlan[]): Promise<IngestResult[]>;
   entryHash(siteId: string, seq: number): Promise<Hash | undefined>;
+  /** A month as ingest counts it again: its latest report, and the intervals that touch the period unless they are more than `intervalsMax`. */
+  heldMonth(siteId: string, month: Month, period: Period, intervalsMax: number): Promise<HeldMonth>;
   /** Entries after a number, in order. */
   entries(scope: Scope, siteId: string, afterSeq: number, limit: number): Promise<LogRow[] | undefined>;
 };
@@ -264,6 +282,6 @@ export type BillingStore = {
 
 /** The aggregator's own signing key, made once at first start. */
 export type SecretStore = {
-  /** The stored PEM of the name, or `make()` stored and returned; two nodes starting at once agree on one. */
+  /** The stored PEM of the name, or `make()` stored and returned; two programs that start at once agree on one. */
   privateKeyPem(name: 'lease-signing', make: () => string): Promise<string>;
 };

@@ -1,4 +1,4 @@
-/** Lists come in pages: at most `limit` rows, and a cursor for the next page while there is one. */
+/** Lists come in pages: at most `limit` rows, and a cursor for the next page while there is one. A page may be short all the same. */
 import { z } from 'zod';
 
 export const pageLimitMax = 500;

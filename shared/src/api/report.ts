@@ -37,7 +37,7 @@ export const ReportRevision = z.object({
   /** The ledger entry that brought it. */
   seq: z.int().positive(),
   hash: z.string(),
-  /** Whether the figures are those of the aggregator's own count. */
+  /** Whether figures, witness and evidence are those of the aggregator's own count. */
   agreeing: z.boolean(),
   receivedAt: Instant,
   reported: KindCounts,

@@ -9,6 +9,10 @@ import { TimeZone } from '../domain/time-zone.ts';
 export const KindCounts = z.object({ server: z.int().nonnegative(), workstation: z.int().nonnegative() });
 export type KindCounts = z.infer<typeof KindCounts>;
 
+/** Why a Site Manager was refused: the flags of a site. A finding of the same code is resolved when the flag is lifted. */
+export const siteFlags = ['CLONE_SUSPECTED', 'FORK', 'LEDGER_BEHIND', 'ENTRY_REFUSED'] as const;
+export type SiteFlag = (typeof siteFlags)[number];
+
 export const Site = z.object({
   id: SiteId,
   mspId: OrganisationId,
@@ -29,12 +33,12 @@ export const Site = z.object({
   ledger: z.object({ seq: z.int().nonnegative() }),
   /** Counted by the aggregator from the ledger as far as it was received. */
   deployed: KindCounts,
-  /** `CLONE_SUSPECTED`, `FORK`, `LEDGER_BEHIND`: its Site Manager was refused; null when all is well. */
+  /** One of `siteFlags`: its Site Manager was refused; null when all is well. */
   flag: z.string().nullable(),
 });
 export type Site = z.infer<typeof Site>;
 
-/** A site as a list shows it: with whether its Site Manager is connected to this node now. */
+/** A site as a list shows it: with whether its Site Manager is connected now. */
 export const SiteView = Site.extend({ connected: z.boolean() });
 export type SiteView = z.infer<typeof SiteView>;
 
@@ -64,7 +68,7 @@ export type Deployment = z.infer<typeof Deployment>;
 export const Finding = z.object({
   id: z.string(),
   siteId: SiteId,
-  /** `CLONE_SUSPECTED`, `FORK`, `LEDGER_BEHIND`, `REPORT_DIFFERS`, `REPORT_CORRECTED`, `CLOCK_ANOMALY`, `UNKNOWN_ENTRY`. */
+  /** One of `siteFlags`, or `REPORT_DIFFERS`, `REPORT_CORRECTED`, `CLOCK_ANOMALY`, `UNKNOWN_ENTRY`. */
   code: z.string(),
   message: z.string(),
   at: Instant,

@@ -34,7 +34,10 @@ export const EnrolResponse = z.object({
   /** Keys that sign leases, newest first. */
   aggregatorPublicKeys: z.array(PublicKey).min(1).max(10),
   settings: SiteSettings,
-  /** The aggregator's time: dates the first entry of the ledger, whatever the machine's own clock says. */
+  /**
+   * By the aggregator's clock: dates the entry of this enrolment, whatever the machine's own clock says. The first enrolment of
+   * the site where its ledger is still empty, so that a repeated call does not move the month its life begins with.
+   */
   serverTime: Instant,
 });
 export type EnrolResponse = z.infer<typeof EnrolResponse>;

@@ -2,7 +2,7 @@
 import type { SiteView } from '@rollcall/shared/api/site.ts';
 import type { Standing } from '../components/tone.ts';
 
-/** A site records `contact-lost` after this; until then a break is a break of the line, or another node holds the socket. */
+/** A site records `contact-lost` after this; until then a break is a break of the line. */
 const outOfContactMs = 5 * 60_000;
 /** After a day nobody is repairing the line any more without being told. */
 const silentMs = 24 * 60 * 60_000;

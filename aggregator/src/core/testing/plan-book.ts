@@ -1,10 +1,27 @@
-/** What a store would hold after plans, for tests of core: rows gathered, heads guarded, corrections answered. */
+/** What a store would hold after plans, for tests of core: rows gathered, heads guarded, months answered. */
 import type { Month } from '@rollcall/shared/domain/month.ts';
 import type { LedgerEntry } from '@rollcall/shared/ledger/entry.ts';
 import type { DeployedInterval } from '@rollcall/shared/metering/interval.ts';
 import { nodeDigest, nodeVerifier } from '@rollcall/shared/node/crypto.ts';
-import { type CorrectedMonth, type IngestContext, monthsCorrected, planIngest } from '../ingest.ts';
-import type { FindingDraft, IngestPlan, MonthCount, SiteIngestState } from '../ingest-plan.ts';
+import { type IngestPlanning, planIngest } from '../ingest.ts';
+import type {
+  FindingDraft,
+  HeldMonth,
+  IngestContext,
+  IngestPlan,
+  MonthCount,
+  SiteIngestState,
+} from '../ingest-plan.ts';
+
+/** Plans to the end, with months from memory. */
+export function planned(
+  planning: IngestPlanning,
+  heldMonth: (month: Month) => HeldMonth,
+): Extract<ReturnType<IngestPlanning['next']>, { done: true }>['value'] {
+  let step = planning.next();
+  while (step.done !== true) step = planning.next(heldMonth(step.value));
+  return step.value;
+}
 
 export class PlanBook {
   state: SiteIngestState;
@@ -19,6 +36,7 @@ export class PlanBook {
   readonly months = new Map<Month, MonthCount>();
   readonly findings = new Map<string, FindingDraft>();
   intervals: DeployedInterval[] = [];
+  #enrolledAt: string | undefined;
 
   constructor(state: SiteIngestState, publicKey: string) {
     this.state = state;
@@ -26,21 +44,23 @@ export class PlanBook {
   }
 
   /** Plans and applies; what was refused changes nothing. */
-  take(entries: readonly LedgerEntry[], changes: Partial<IngestContext> = {}): ReturnType<typeof planIngest> {
-    const planned = planIngest(this.state, entries, {
+  take(entries: readonly LedgerEntry[], changes: Partial<IngestContext> = {}): ReturnType<typeof planned> {
+    const planning = planIngest(this.state, entries, {
       digest: nodeDigest,
       verifier: nodeVerifier,
       receivedAt: '2030-01-01T00:00:00.000Z',
       enrolledPublicKey: this.publicKey,
+      // As its ledger says, where it says anything: what else it may begin with is a test's own.
+      enrolledAt: (this.#enrolledAt ??= entries[0]?.at ?? '1970-01-01T00:00:00.000Z'),
       ledgerSeq: 0,
-      corrected: new Map(monthsCorrected(entries).map((month) => [month, this.#corrected(month)])),
       ...changes,
     });
-    if (planned.ok) this.#apply(planned.plan);
-    return planned;
+    const outcome = planned(planning, (month) => this.#held(month));
+    if (outcome.ok) this.#apply(outcome.plan);
+    return outcome;
   }
 
-  #corrected(month: Month): CorrectedMonth {
+  #held(month: Month): HeldMonth {
     return {
       latest: this.rows.reports.findLast((row) => row.month === month)?.report ?? null,
       intervals: this.intervals,

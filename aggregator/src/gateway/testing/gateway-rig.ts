@@ -24,6 +24,9 @@ import type { GatewayLimits } from '../limits.ts';
 export const newId = (noun: Parameters<typeof idFrom>[0]): string => idFrom(noun, systemChance(idRandomBytes));
 export const newSigner = (): Signer => signerFromPem(generateSigningKey().privateKeyPem);
 
+/** Where the ledgers of enrolled sites begin. */
+const enrolledAt = '2026-01-10T09:00:00.000Z';
+
 export type RigOptions = {
   limits?: Partial<GatewayLimits>;
   leaseMs?: number;
@@ -107,7 +110,7 @@ export class GatewayRig {
     await this.store.sites.createSite(site);
     const signer = newSigner();
     const { keyId } = await this.#enrol(site, signer);
-    const ledger = new SiteLedger({ siteId: site.id, timeZone: site.timeZone, signer, at: '2026-01-10T09:00:00.000Z' });
+    const ledger = new SiteLedger({ siteId: site.id, timeZone: site.timeZone, signer, at: enrolledAt });
     return { site, signer, ledger, keyId };
   }
 
@@ -235,8 +238,9 @@ export class GatewayRig {
       usesBefore: 0,
       newSite: null,
       siteId: site.id,
+      before: { enrolledAt: null, ledgerHead: null },
       publicKey: signer.publicKey,
-      at: systemClock.now(),
+      at: enrolledAt,
       newKey: {
         key: {
           id: keyId,

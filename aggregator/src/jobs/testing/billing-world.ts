@@ -13,8 +13,9 @@ import { type DeployedAgentsReport, type Exclusion, sealReport } from '@rollcall
 import { generateSigningKey, nodeDigest, nodeVerifier, signerFromPem } from '@rollcall/shared/node/crypto.ts';
 import { ManualClock } from '@rollcall/shared/testing/manual-clock.ts';
 import { SeededRandom } from '@rollcall/shared/testing/seeded-random.ts';
-import { freshState, monthsCorrected, planIngest } from '../../core/ingest.ts';
+import { freshState, planIngest } from '../../core/ingest.ts';
 import type { Scope } from '../../core/scope.ts';
+import { planned } from '../../core/testing/plan-book.ts';
 import type { OrganisationRecord, Store } from '../../store/store.ts';
 
 const random = new SeededRandom(2026);
@@ -157,6 +158,7 @@ export class BillingWorld {
       usesBefore: 0,
       newSite: null,
       siteId,
+      before: { enrolledAt: null, ledgerHead: null },
       publicKey: signer.publicKey,
       at,
       newKey: null,
@@ -263,23 +265,20 @@ export class LedgerSite {
     for (const entry of this.#unsent) {
       const session = await this.#store.sites.session(siteId);
       const state = session?.state ?? freshState({ siteId, publicKey, timeZone });
-      const corrected = new Map<
-        Month,
-        { latest: DeployedAgentsReport | null; intervals: ReturnType<IntervalBook['all']> }
-      >();
-      for (const month of monthsCorrected([entry]))
-        corrected.set(month, { latest: this.#sentReport(month, entry), intervals: this.#book.all() });
       const context = {
         digest: nodeDigest,
         verifier: nodeVerifier,
         receivedAt: entry.at,
         enrolledPublicKey: publicKey,
+        enrolledAt: this.#facts.enrolledAt,
         ledgerSeq: this.#head.seq,
-        corrected,
       };
-      const planned = planIngest(state, [entry], context);
-      if (!planned.ok) throw new Error(planned.message);
-      const [applied] = await this.#store.ingest.apply([planned.plan]);
+      const outcome = planned(planIngest(state, [entry], context), (month) => ({
+        latest: this.#sentReport(month, entry),
+        intervals: this.#book.all(),
+      }));
+      if (!outcome.ok) throw new Error(outcome.message);
+      const [applied] = await this.#store.ingest.apply([outcome.plan]);
       if (applied?.ok !== true) throw new Error(`entry ${entry.seq}: ${applied?.code}`);
     }
     this.#unsent = [];

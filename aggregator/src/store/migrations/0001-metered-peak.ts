@@ -2,7 +2,14 @@
  * Version 1: tenancy, sites, keys, the ledgers with what is derived from them, and documents of the programme
  * `metered-peak`. Never edited once released; a change is a new version.
  */
-import { type ColumnTypes, columnTypes, type Dialect, rowGuardSql, truncateGuardSql } from './dialect.ts';
+import {
+  type ColumnTypes,
+  columnTypes,
+  type Dialect,
+  replaceGuardSql,
+  rowGuardSql,
+  truncateGuardSql,
+} from './dialect.ts';
 
 export function meteredPeak(dialect: Dialect): string[] {
   const types = columnTypes[dialect];
@@ -227,6 +234,7 @@ const ledgerTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes): 
     report ${text} NOT NULL,
     PRIMARY KEY (site_id, month, revision)
   ) ${tableEnd}`,
+  'CREATE INDEX report_revisions_differing ON report_revisions (month, site_id) WHERE agreeing = 0',
 ];
 
 /** Amounts are safe integers of JavaScript: 2^53 − 1 either side of zero. */
@@ -301,6 +309,8 @@ const billingTables = ({ text, integer, tableEnd, keyedTableEnd }: ColumnTypes):
   `CREATE UNIQUE INDEX invoices_one_invoice ON invoices (seller_id, buyer_id, month) WHERE state = 'finalised' AND kind = 'invoice'`,
   'CREATE INDEX invoices_of_seller ON invoices (seller_id, created_at, id)',
   'CREATE INDEX invoices_of_buyer ON invoices (buyer_id, created_at, id)',
+  // Whether a note refers to it is asked of every draft that is removed.
+  'CREATE INDEX invoices_referring ON invoices (refers_to_id) WHERE refers_to_id IS NOT NULL',
   // Names and identifiers are copies of how things stood, so they refer to nothing but their document.
   `CREATE TABLE invoice_lines (
     invoice_id ${text} NOT NULL REFERENCES invoices (id),
@@ -392,5 +402,31 @@ const guards = (dialect: Dialect): string[] => [
     when: ofFinalised('OLD'),
     says: 'a line of a finalised document is never removed',
   }),
+  ...replaceGuardSql(dialect, {
+    name: 'site_log_no_replace',
+    table: 'site_log',
+    same: 'site_id = NEW.site_id AND seq = NEW.seq',
+    says: 'a ledger entry never changes',
+  }),
+  ...replaceGuardSql(dialect, {
+    name: 'report_no_replace',
+    table: 'report_revisions',
+    same: 'site_id = NEW.site_id AND month = NEW.month AND revision = NEW.revision',
+    says: 'a report never changes',
+  }),
+  // By each of its unique rules a row could be the one that is replaced.
+  ...[
+    'id = NEW.id',
+    'seller_id = NEW.seller_id AND number = NEW.number',
+    'seller_id = NEW.seller_id AND buyer_id = NEW.buyer_id AND month = NEW.month AND position = NEW.position',
+    `seller_id = NEW.seller_id AND buyer_id = NEW.buyer_id AND month = NEW.month AND kind = 'invoice' AND NEW.kind = 'invoice' AND NEW.state = 'finalised'`,
+  ].flatMap((same, index) =>
+    replaceGuardSql(dialect, {
+      name: `invoice_no_replace_${index + 1}`,
+      table: 'invoices',
+      same: `state = 'finalised' AND ${same}`,
+      says: 'a finalised document never changes',
+    }),
+  ),
   ...truncateGuardSql(dialect, ['site_log', 'report_revisions', 'invoices', 'invoice_lines']),
 ];

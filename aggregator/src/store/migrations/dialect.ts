@@ -49,6 +49,31 @@ export function rowGuardSql(dialect: Dialect, guard: RowGuard): string[] {
   ];
 }
 
+/** Rows of a table that no other row may take the place of. */
+export type ReplaceGuard = {
+  name: string;
+  table: string;
+  /** SQL condition under which a row of the table stands in the way of NEW. */
+  same: string;
+  says: string;
+};
+
+/**
+ * SQLite's INSERT OR REPLACE removes the rows in its way without a DELETE that a guard would see; this closes that door.
+ * PostgreSQL has no such statement.
+ */
+export function replaceGuardSql(dialect: Dialect, { name, table, same, says }: ReplaceGuard): string[] {
+  return dialect === 'postgres'
+    ? []
+    : rowGuardSql(dialect, {
+        name,
+        table,
+        event: 'INSERT',
+        when: `EXISTS (SELECT 1 FROM ${table} WHERE ${same})`,
+        says,
+      });
+}
+
 /** PostgreSQL can empty a table without touching a row; this closes that door. Nothing to do on SQLite. */
 export function truncateGuardSql(dialect: Dialect, tables: readonly string[]): string[] {
   if (dialect === 'sqlite') return [];

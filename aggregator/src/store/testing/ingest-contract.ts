@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import type { DeploymentChange, IngestPlan } from '../../core/ingest-plan.ts';
 import { closed, LedgerPen, monthCount, opened, receivedReport } from './ledger-pen.ts';
 import type { OpenedStore } from './store-engines.ts';
-import { addBranch, addSite, all, begin, newId, walk } from './tenants.ts';
+import { addBranch, addSite, all, begin, newId, publicKeyOf, walk } from './tenants.ts';
 
 const ok = { ok: true };
 const conflict = { ok: false, code: 'CONFLICT' };
@@ -91,6 +91,28 @@ export function ingestContract(use: () => OpenedStore): void {
       expect((await store.sites.deployments(scope, site.id, { current: false }, all))?.rows).toEqual([]);
     });
 
+    test('takes nothing from the key before, nor for a site that nobody enrolled', async () => {
+      const { store, site, account, scope, pen } = await siteWithPen();
+      await store.ingest.apply([pen.plan({ at: begin })]);
+      const before = await store.sites.session(site.id);
+      const stranger = await addSite(store, account);
+      const right = new LedgerPen(await addSite(store, account, { enrolledAt: begin }));
+      const replaced = { ok: false, code: 'KEY_REPLACED' };
+      const plans = [
+        { ...pen.plan({ at: later }), enrolledPublicKey: publicKeyOf('the key before') },
+        new LedgerPen(stranger).plan({ at: begin }),
+        right.plan({ at: begin }),
+      ];
+      expect(await store.ingest.apply(plans)).toEqual([replaced, replaced, ok]);
+      expect(await store.sites.session(site.id)).toEqual(before);
+      for (const [id, entries] of [
+        [site.id, 1],
+        [stranger.id, 0],
+        [right.siteId, 1],
+      ] as const)
+        expect((await store.ingest.entries(scope, id, 0, 10))?.length).toBe(entries);
+    });
+
     test('applies one of 50 plans that come at once for the same place', async () => {
       const { store, site, scope, pen } = await siteWithPen();
       const plan = pen.plan({ at: begin, entries: 3, deployments: [opened('ep_1', begin, 2)] });
@@ -107,7 +129,7 @@ export function ingestContract(use: () => OpenedStore): void {
     test('lets no plan spoil another of its group', async () => {
       const { store, site, account, scope } = await siteWithPen();
       const sites = [site];
-      for (let i = 0; i < 9; i++) sites.push(await addSite(store, account));
+      for (let i = 0; i < 9; i++) sites.push(await addSite(store, account, { enrolledAt: begin }));
       const plans = sites.map((each, i) => {
         const twice = i % 3 === 1 ? [opened('ep_1', begin, 2)] : [];
         return new LedgerPen(each).plan({ at: begin, entries: 2, deployments: [opened('ep_1', begin, 1), ...twice] });
@@ -327,6 +349,38 @@ export function ingestContract(use: () => OpenedStore): void {
       );
     });
 
+    test('gives back what is held of a month: the latest report, and all that touches it unless that is too much', async () => {
+      const { store, site, pen } = await siteWithPen();
+      const january = { start: '2026-01-01T00:00:00.000Z', end: '2026-02-01T00:00:00.000Z' };
+      const held = (intervalsMax: number) => store.ingest.heldMonth(site.id, '2026-01', january, intervalsMax);
+      expect(await held(10)).toEqual({ latest: null, intervals: [] });
+      const seal = receivedReport(site, '2026-01', { server: 2, workstation: 0 });
+      const correction = receivedReport(site, '2026-01', { server: 1, workstation: 0 }, { revision: 2 });
+      const february = '2026-02-03T00:00:00.000Z';
+      await store.ingest.apply([
+        pen.plan({
+          at: february,
+          entries: 5,
+          deployments: [
+            opened('ep_before', '2025-12-01T00:00:00.000Z', 1),
+            closed('ep_before', january.start, 2),
+            opened('ep_ended', begin, 3),
+            closed('ep_ended', february, 4),
+            opened('ep_open', later, 4, 'workstation'),
+            opened('ep_after', january.end, 5),
+          ],
+          reports: [seal, correction],
+        }),
+      ]);
+      const { revision, period, upTo } = correction.report;
+      const intervals = [
+        { endpoint: 'ep_ended', kind: 'server', deployedAt: begin, removedAt: february },
+        { endpoint: 'ep_open', kind: 'workstation', deployedAt: later, removedAt: null },
+      ];
+      expect(await held(2)).toEqual({ latest: { revision, period, upTo }, intervals });
+      expect(await held(1)).toEqual({ latest: { revision, period, upTo }, intervals: null });
+    });
+
     test('adds a finding once', async () => {
       const { store, site, scope, pen } = await siteWithPen();
       const finding = {
@@ -358,7 +412,7 @@ export function ingestContract(use: () => OpenedStore): void {
       const { store, account, scope } = await siteWithPen();
       const plans: IngestPlan[] = [];
       for (let i = 0; i < 200; i++) {
-        const pen = new LedgerPen(await addSite(store, account));
+        const pen = new LedgerPen(await addSite(store, account, { enrolledAt: begin }));
         plans.push(
           pen.plan({
             at: begin,
@@ -383,7 +437,7 @@ export function ingestContract(use: () => OpenedStore): void {
       });
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
-          const site = await addSite(store, account);
+          const site = await addSite(store, account, { enrolledAt: begin });
           const pen = new LedgerPen(site);
           const expected: { endpoint: string; kind: string; host: string; from: Instant; to: Instant | null }[] = [];
           let changes: DeploymentChange[] = [];

@@ -11,7 +11,7 @@ import type {
   ReceivedReport,
   SiteIngestState,
 } from '../../core/ingest-plan.ts';
-import { newPublicKey } from './tenants.ts';
+import { newPublicKey, publicKeyOf } from './tenants.ts';
 
 type Counts = { server: number; workstation: number };
 type Additions = Partial<
@@ -28,12 +28,14 @@ type Additions = Partial<
 export class LedgerPen {
   readonly siteId: string;
   readonly timeZone: string;
-  readonly publicKey = newPublicKey();
+  /** The key that the site is enrolled with. */
+  readonly publicKey: string;
   head: Head = emptyHead;
 
-  constructor(site: { id: string; timeZone: string }) {
+  constructor(site: { id: string; timeZone: string }, publicKey = publicKeyOf(site.id)) {
     this.siteId = site.id;
     this.timeZone = site.timeZone;
+    this.publicKey = publicKey;
   }
 
   /** Number of the next entry. */
@@ -70,6 +72,7 @@ export class LedgerPen {
     };
     return {
       siteId: this.siteId,
+      enrolledPublicKey: this.publicKey,
       expected,
       next,
       log,

@@ -112,28 +112,23 @@ export function reportContract(use: () => OpenedStore): void {
       expect(await store.reports.revisions(scope, site.id, '2026-04')).toEqual([]);
     });
 
-    test.each([
-      ['as enrolled, where the ledger begins in the same month', '2026-03-31T23:59:59.000Z', '2026-03'],
-      ['with the ledger, where that begins earlier', '2026-02-28T23:59:59.000Z', '2026-02'],
-      [
-        'as enrolled, where the ledger begins later: the month may have been billed',
-        '2026-04-01T00:00:01.000Z',
-        '2026-03',
-      ],
-    ])('begins %s', async (_, at, first) => {
+    test('begins with the month of enrolment, whatever the ledger says', async () => {
       const { store } = use();
-      const { account, scope, distributor } = await addBranch(store);
+      const { account, scope } = await addBranch(store);
       const site = await addSite(store, account, { enrolledAt: '2026-03-31T23:59:59.000Z', timeZone: 'UTC' });
       const months = async () =>
         (await store.reports.reportRows(scope, { siteId: site.id }, now, all)).rows.map(({ month }) => month);
-      expect((await months()).at(-1)).toBe('2026-03');
-      const pen = new LedgerPen(site);
-      await store.ingest.apply([pen.plan({ at })]);
-      expect((await months()).at(-1)).toBe(first);
-      const billable = await store.billing.billableSites(distributor.path, first);
-      expect(billable.map(({ siteId }) => siteId)).toContain(site.id);
-      await store.ingest.apply([pen.plan({ at: '2026-04-02T00:00:00.000Z' })]);
-      expect((await months()).at(-1)).toBe(first);
+      expect(await months()).toEqual(['2026-05', '2026-04', '2026-03']);
+      await store.ingest.apply([new LedgerPen(site).plan({ at: '2026-04-01T00:00:01.000Z' })]);
+      expect(await months()).toEqual(['2026-05', '2026-04', '2026-03']);
+      const earlier = await addSite(store, account, { enrolledAt: '2026-05-01T00:00:00.000Z' });
+      const pen = new LedgerPen(earlier);
+      await store.ingest.apply([
+        pen.plan({ at: '1970-01-01T00:00:00.000Z' }),
+        pen.plan({ at: '2026-05-02T00:00:00.000Z', months: [monthCount('1970-01', 'UTC', figures(0, 0), true)] }),
+      ]);
+      const rows = (await store.reports.reportRows(scope, { siteId: earlier.id }, now, all)).rows;
+      expect(rows.map(({ month }) => month)).toEqual(['2026-05']);
     });
 
     test('takes each month in the zone of its site', async () => {
@@ -245,6 +240,70 @@ export function reportContract(use: () => OpenedStore): void {
       const { site } = await addBranch(store);
       const nobody = { peak: 0, at: null };
       expect(await store.reports.ownCount(site.id, '2026-01')).toEqual({ server: nobody, workstation: nobody });
+    });
+  });
+
+  describe('report rows of many months', () => {
+    /** A site of five years of which two months differ, two are missing, and all others agree. */
+    async function oldSite() {
+      const { store } = use();
+      const { account, scope } = await addBranch(store);
+      const site = await addSite(store, account, { enrolledAt: at('2021-06') });
+      const months = monthsBetween('2021-06', '2026-04');
+      const [missing, differing] = [
+        ['2025-01', '2021-06'],
+        ['2024-02', '2022-03'],
+      ];
+      const reports = months
+        .filter((month) => !missing.includes(month))
+        .map((month) => receivedReport(site, month, figures(1, 0), { agreeing: !differing.includes(month) }));
+      await store.ingest.apply([new LedgerPen(site).plan({ at: at('2026-04'), reports })]);
+      return { store, scope, site, missing, differing };
+    }
+
+    test('come so many months a page: a page may be empty and have a next one', async () => {
+      const { store, scope, site, missing, differing } = await oldSite();
+      for (const [status, months] of [
+        ['missing', missing],
+        ['differing', differing],
+      ] as const) {
+        const read = (page: { limit: number; cursor?: string }) =>
+          store.reports.reportRows(scope, { siteId: site.id, status }, now, page);
+        const first = await read({ limit: 500 });
+        expect(first).toMatchObject({ rows: [], nextCursor: expect.any(String) });
+        for (const limit of [1, 2, 500]) expect((await walk(read, limit)).map(({ month }) => month)).toEqual(months);
+      }
+      const running = await store.reports.reportRows(scope, { siteId: site.id, status: 'running' }, now, all);
+      expect(running).toMatchObject({ rows: [{ month: '2026-05' }], nextCursor: null });
+      const agreeing = await walk(
+        (page) => store.reports.reportRows(scope, { siteId: site.id, status: 'agreeing' }, now, page),
+        7,
+      );
+      expect(agreeing).toHaveLength(59 - 4);
+    });
+
+    test('let others have their turn between two months', async () => {
+      const { store, scope, site } = await oldSite();
+      let turns = 0;
+      const count = (): void => {
+        turns += 1;
+        immediate = setImmediate(count);
+      };
+      let immediate = setImmediate(count);
+      await store.reports.reportRows(scope, { siteId: site.id, status: 'missing' }, now, all);
+      clearImmediate(immediate);
+      expect(turns).toBeGreaterThanOrEqual(11);
+    });
+
+    test('begin with the last month in which a site lived', async () => {
+      const { store } = use();
+      const { distributor } = await addBranch(store);
+      const msp = await addOrganisation(store, 'msp', distributor);
+      const [account, scope] = [await addAccount(store, msp), scopeOf(msp)];
+      const gone = await addSite(store, account, { enrolledAt: at('2021-01') });
+      await store.sites.closeSite(scope, gone.id, at('2021-02'));
+      const { rows, nextCursor } = await store.reports.reportRows(scope, {}, now, all);
+      expect([rows.map(({ month }) => month), nextCursor]).toEqual([['2021-02', '2021-01'], null]);
     });
   });
 

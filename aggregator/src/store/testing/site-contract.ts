@@ -1,4 +1,5 @@
 /** What every engine must do for sites, their enrolment, findings, keys and commands. */
+import { siteFlags } from '@rollcall/shared/api/site.ts';
 import { describe, expect, test } from 'vitest';
 import { LedgerPen } from './ledger-pen.ts';
 import type { OpenedStore } from './store-engines.ts';
@@ -124,6 +125,37 @@ export function siteContract(use: () => OpenedStore): void {
       expect(findings.length).toBe(2);
     });
 
+    test('leaves a finding open that is no refusal, whether the flag is lifted or the site enrols anew', async () => {
+      const { store } = use();
+      const { account, site, scope } = await addBranch(store);
+      const pen = new LedgerPen(site);
+      const codes = ['REPORT_DIFFERS', 'CLOCK_ANOMALY', 'UNKNOWN_ENTRY', 'REPORT_CORRECTED'];
+      const finding = (code: string) => ({ id: newId('finding'), siteId: site.id, code, message: code, at: begin });
+      await store.ingest.apply([pen.plan({ at: begin, findings: codes.map(finding) })]);
+      const openCodes = async () =>
+        (await store.sites.findings(scope, { open: true }, all)).rows.map(({ code }) => code).toSorted();
+      for (const flag of siteFlags) await store.sites.flagSite(site.id, flag, finding(flag));
+      expect(await openCodes()).toEqual([...codes, ...siteFlags].toSorted());
+      await store.sites.clearFlag(scope, site.id, later);
+      expect(await openCodes()).toEqual(codes.toSorted());
+      for (const flag of siteFlags) await store.sites.flagSite(site.id, flag, finding(flag));
+      const token = enrolmentTokenDraft(account, { siteId: site.id });
+      await store.tokens.createEnrolmentToken(token, newHash());
+      must(
+        await store.sites.applyEnrolment({
+          tokenId: token.id,
+          usesBefore: 0,
+          newSite: null,
+          siteId: site.id,
+          before: { enrolledAt: begin, ledgerHead: { seq: pen.head.seq, hash: pen.head.hash } },
+          publicKey: newPublicKey(),
+          at: later,
+          newKey: null,
+        }),
+      );
+      expect(await openCodes()).toEqual(codes.toSorted());
+    });
+
     test('records contacts of many sites at once, and no contact backwards', async () => {
       const { store } = use();
       const { account, scope } = await addBranch(store);
@@ -157,6 +189,7 @@ export function siteContract(use: () => OpenedStore): void {
       usesBefore: 0,
       newSite: null,
       siteId,
+      before: { enrolledAt: null as string | null, ledgerHead: null as { seq: number; hash: string } | null },
       publicKey: newPublicKey(),
       at: begin,
       newKey: null,
@@ -237,8 +270,9 @@ export function siteContract(use: () => OpenedStore): void {
 
     test('enrols a known site anew: another key, the flag lifted, its first day of life kept', async () => {
       const { store, site, token, account, scope } = await oneTime();
-      await store.sites.applyEnrolment(plan(token.id, site.id));
-      const pen = new LedgerPen(site);
+      const first = plan(token.id, site.id);
+      await store.sites.applyEnrolment(first);
+      const pen = new LedgerPen(site, first.publicKey);
       await store.ingest.apply([pen.plan({ at: begin })]);
       await store.sites.flagSite(site.id, 'CLONE_SUSPECTED', {
         id: newId('finding'),
@@ -252,13 +286,68 @@ export function siteContract(use: () => OpenedStore): void {
       expect(await store.sites.enrolmentView(hash, newPublicKey())).toMatchObject({
         ingestHead: { seq: 1, hash: pen.head.hash },
       });
-      const anew = { ...plan(again.id, site.id), at: later };
+      const { seq, hash: headHash } = pen.head;
+      const anew = {
+        ...plan(again.id, site.id),
+        before: { enrolledAt: begin, ledgerHead: { seq, hash: headHash } },
+        at: later,
+      };
       expect(await store.sites.applyEnrolment(anew)).toEqual({ ok: true });
       expect(await store.sites.session(site.id)).toMatchObject({
         publicKey: anew.publicKey,
         site: { flag: null, enrolledAt: begin },
       });
       expect((await store.sites.findings(scope, { siteId: site.id, open: true }, all)).rows).toEqual([]);
+    });
+
+    test('gives no key to a site that has changed since it was looked at', async () => {
+      const { store, site, token, account, scope, hash } = await oneTime();
+      const first = plan(token.id, site.id);
+      await store.sites.applyEnrolment(first);
+      const pen = new LedgerPen(site, first.publicKey);
+      const again = enrolmentTokenDraft(account, { siteId: site.id });
+      await store.tokens.createEnrolmentToken(again, newHash());
+      const isRefused = async (before: ReturnType<typeof plan>['before']): Promise<void> =>
+        expect(await store.sites.applyEnrolment({ ...plan(again.id, site.id), before })).toMatchObject({
+          ok: false,
+          code: 'CONFLICT',
+        });
+      await isRefused({ enrolledAt: null, ledgerHead: null });
+      await isRefused({ enrolledAt: later, ledgerHead: null });
+      await isRefused({ enrolledAt: begin, ledgerHead: { seq: 1, hash: newHash() } });
+      // The old key's entries come in between the look and the plan.
+      await store.ingest.apply([pen.plan({ at: begin, entries: 2 })]);
+      await isRefused({ enrolledAt: begin, ledgerHead: null });
+      await isRefused({ enrolledAt: begin, ledgerHead: { seq: 2, hash: newHash() } });
+      await isRefused({ enrolledAt: begin, ledgerHead: { seq: 1, hash: pen.head.hash } });
+      expect((await store.sites.enrolmentView(hash, newPublicKey()))?.sitePublicKey).toBe(first.publicKey);
+      const before = { enrolledAt: begin, ledgerHead: { seq: 2, hash: pen.head.hash } };
+      expect(await store.sites.applyEnrolment({ ...plan(again.id, site.id), before })).toEqual({ ok: true });
+      expect((await store.sites.site(scope, site.id))?.enrolledAt).toBe(begin);
+    });
+
+    test('gives a key before the entries of the old one, or after all of them, never between', async () => {
+      const { store, site, token, account } = await oneTime();
+      const first = plan(token.id, site.id);
+      await store.sites.applyEnrolment(first);
+      const pen = new LedgerPen(site, first.publicKey);
+      await store.ingest.apply([pen.plan({ at: begin })]);
+      for (let times = 0; times < 10; times++) {
+        const again = enrolmentTokenDraft(account, { siteId: site.id });
+        await store.tokens.createEnrolmentToken(again, newHash());
+        const { seq, hash } = pen.head;
+        const anew = { ...plan(again.id, site.id), before: { enrolledAt: begin, ledgerHead: { seq, hash } } };
+        const { publicKey } = (await store.sites.session(site.id)) ?? {};
+        const next = new LedgerPen(site, publicKey ?? undefined);
+        next.head = pen.head;
+        const [enrolled, [entered]] = await Promise.all([
+          store.sites.applyEnrolment(anew),
+          store.ingest.apply([next.plan({ at: begin })]),
+        ]);
+        expect([enrolled.ok, entered?.ok]).toContainEqual(true);
+        expect(enrolled.ok).not.toBe(entered?.ok);
+        if (!enrolled.ok) pen.head = next.head;
+      }
     });
 
     test('knows no session of a site that is not there', async () => {

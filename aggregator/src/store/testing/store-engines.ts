@@ -7,7 +7,7 @@ import pg from 'pg';
 import type { Engine } from '../engine.ts';
 import { storeOn } from '../open-store.ts';
 import { connectPostgres } from '../postgres-connection.ts';
-import { type PostgresEngine, postgresEngine } from '../postgres-engine.ts';
+import { type PostgresEngine, postgresEngine, sqlState } from '../postgres-engine.ts';
 import { postgresIngest } from '../postgres-ingest.ts';
 import { openSqliteEngine } from '../sqlite-engine.ts';
 import { sqliteIngest } from '../sqlite-ingest.ts';
@@ -19,6 +19,8 @@ export type OpenedStore = {
   engine: Engine;
   /** Runs SQL past the store, as an operator at the database's own prompt would. */
   execute: (text: string) => Promise<void>;
+  /** How often the server has given a transaction up for a deadlock so far; the engine runs such a one again. */
+  deadlocks: () => number;
   dispose(): Promise<void>;
 };
 
@@ -31,12 +33,14 @@ const opened = <Kind extends Engine>(
   engine: Kind,
   store: Store,
   dispose: () => Promise<void>,
+  deadlocks: () => number = () => 0,
 ): OpenedStore & { engine: Kind } => ({
   engine,
   store,
   execute: async (text) => {
     await engine.batch([{ run: CompiledQuery.raw(text) }]);
   },
+  deadlocks,
   dispose,
 });
 
@@ -60,17 +64,33 @@ export const pgliteStore: StoreEngine = {
   },
 };
 
-/** Each opening has a schema of its own, dropped with it. */
-export async function openPostgres(): Promise<OpenedStore & { engine: PostgresEngine }> {
+/** An empty schema of the real PostgreSQL, and the address that leads to it. */
+export async function openSchema(): Promise<{ url: string; drop(): Promise<void> }> {
   const schema = `rollcall_test_${process.pid}_${Date.now()}_${schemas++}`;
   await onPostgres(`CREATE SCHEMA ${schema}`);
   const url = new URL(testPostgresUrl);
   url.searchParams.set('options', `-c search_path=${schema}`);
-  const engine = postgresEngine(connectPostgres(url.href, undefined));
-  return opened(engine, storeOn(engine, postgresIngest(engine)), async () => {
-    await engine.close();
-    await onPostgres(`DROP SCHEMA ${schema} CASCADE`);
+  return { url: url.href, drop: () => onPostgres(`DROP SCHEMA ${schema} CASCADE`) };
+}
+
+/** Each opening has a schema of its own, dropped with it. */
+export async function openPostgres(): Promise<OpenedStore & { engine: PostgresEngine }> {
+  const schema = await openSchema();
+  let deadlocks = 0;
+  const connection = connectPostgres(schema.url);
+  const engine = postgresEngine({
+    ...connection,
+    transaction: (work) =>
+      connection.transaction(work).catch((error: unknown) => {
+        if (sqlState(error) === '40P01') deadlocks += 1;
+        throw error;
+      }),
   });
+  const dispose = async (): Promise<void> => {
+    await engine.close();
+    await schema.drop();
+  };
+  return opened(engine, storeOn(engine, postgresIngest(engine)), dispose, () => deadlocks);
 }
 
 export const postgresStore: StoreEngine = { name: 'PostgreSQL', open: openPostgres };

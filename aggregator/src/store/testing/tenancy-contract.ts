@@ -223,7 +223,8 @@ export function tenancyContract(use: () => OpenedStore): void {
 
     test('lists the newest first and pages over tokens of one instant', async () => {
       const { store } = use();
-      const { msp, account, scope } = await addBranch(store);
+      const { msp, scope } = await addBranch(store);
+      const account = await addAccount(store, msp);
       for (let i = 0; i < 12; i++) {
         await store.tokens.createApiToken(
           { ...apiToken(msp.id), createdAt: i < 9 ? begin : '2026-01-06T00:00:00.000Z' },

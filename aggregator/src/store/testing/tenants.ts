@@ -100,9 +100,31 @@ export const siteDraft = (account: Account, changes: Partial<Site> = {}): Site =
   ...changes,
 });
 
+/** The key that `addSite` enrols a site with. */
+export const publicKeyOf = (siteId: string): string =>
+  Buffer.from(nodeDigest.sha256(`key of ${siteId}`), 'hex').toString('base64url');
+
+/** A site, enrolled by a token of its own where `enrolledAt` is given. */
 export async function addSite(store: Store, account: Account, changes: Partial<Site> = {}): Promise<Site> {
   const site = siteDraft(account, changes);
-  must(await store.sites.createSite(site));
+  const { enrolledAt } = site;
+  must(await store.sites.createSite({ ...site, enrolledAt: null }));
+  if (enrolledAt !== null) {
+    const token = enrolmentTokenDraft(account, { siteId: site.id, expiresAt: '9999-12-31T00:00:00.000Z' });
+    await store.tokens.createEnrolmentToken(token, newHash());
+    must(
+      await store.sites.applyEnrolment({
+        tokenId: token.id,
+        usesBefore: 0,
+        newSite: null,
+        siteId: site.id,
+        before: { enrolledAt: null, ledgerHead: null },
+        publicKey: publicKeyOf(site.id),
+        at: enrolledAt,
+        newKey: null,
+      }),
+    );
+  }
   return site;
 }
 
