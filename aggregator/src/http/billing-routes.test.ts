@@ -293,6 +293,27 @@ describe('a closed month', () => {
         expect((await tree.ask(who, 'GET', `/api/v1/sites/${path}`)).status).toBe(404);
     });
 
+    it('are of one piece, also where one arrives while they are read', async () => {
+      const { reports } = tree.store;
+      const read = reports.reportRows.bind(reports);
+      site.correct('2026-03', '2026-04-03T00:00:00.000Z', [servers[1] ?? '']);
+      const address = `/api/v1/sites/${site.siteId}/reports/2026-03`;
+      vi.spyOn(reports, 'reportRows').mockImplementationOnce(async (...of) => {
+        const rows = await read(...of);
+        await site.send();
+        return rows;
+      });
+      for (const revision of [1, 2]) {
+        const detail = ReportDetail.parse(await tree.ok(tree.alpha, 'GET', address));
+        expect([detail.revision, detail.report?.revision, detail.revisions.length]).toEqual([
+          revision,
+          revision,
+          revision,
+        ]);
+        expect(detail.reported?.server).toBe(detail.report?.peaks.server.peak);
+      }
+    });
+
     it('can be had as CSV', async () => {
       const list = await tree.ask(tree.alpha, 'GET', '/api/v1/reports/csv?month=2026-03');
       expect(list.headers.get('content-disposition')).toContain('deployed-agents-reports-2026-03.csv');

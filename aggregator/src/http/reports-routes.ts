@@ -121,8 +121,10 @@ export function reportRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): voi
   async function detailOf(scope: Scope, siteId: string, month: Month, now: Instant): Promise<ReportDetail | undefined> {
     const { rows } = await store.reports.reportRows(scope, { siteId, month }, now, { limit: 1 });
     const row = rows[0];
-    const revisions = row === undefined ? undefined : await store.reports.revisions(scope, siteId, month);
-    if (row === undefined || revisions === undefined) return undefined;
+    const held = row === undefined ? undefined : await store.reports.revisions(scope, siteId, month);
+    if (row === undefined || held === undefined) return undefined;
+    // A report that arrived between the two reads is not part of an answer whose row says that it is missing.
+    const revisions = held.filter(({ revision }) => revision <= (row.revision ?? 0));
     return {
       ...row,
       report: revisions.at(-1)?.report ?? null,
