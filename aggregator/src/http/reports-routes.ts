@@ -36,7 +36,7 @@ export function reportRoutes(api: Api, { store }: Pick<RouteDeps, 'store'>): voi
       tag,
       summary: 'Lists reports, one row a site and month, missing ones included',
       description:
-        'Twelve months are looked through for one page: with a status few rows have, a page may be short or empty while nextCursor is not null. The list ends where nextCursor is null.',
+        'By status, twelve months are looked through for one page: it may be short or empty while nextCursor is not null. The list ends where nextCursor is null.',
       query: PageQuery.extend(Filter.shape),
       answer: pageOf(ReportRow),
     },

@@ -1,6 +1,6 @@
 /**
  * Deployed Agents Reports as rows: every site and month of its life up to now, whether anything came or not. The months are
- * walked here, newest first, one query each and so many a page, so that a page costs the same at any age of the database.
+ * walked here, newest first, one query each, so that a page costs the same at any age of the database.
  */
 import type { ReportRow } from '@rollcall/shared/api/report.ts';
 import type { Instant } from '@rollcall/shared/domain/instant.ts';
@@ -22,8 +22,8 @@ import type { ReportRevision, ReportStore } from './store.ts';
 const ReportCursor = z.union([z.tuple([Month, z.string().regex(/^[a-z]+_[0-9a-z]+$/)]), z.tuple([Month])]);
 
 /**
- * Months walked for one page: where few rows have the status asked for, a page may hold fewer than its limit, or none, and still
- * have a next one. At 10,000 sites a month takes a thirtieth of a second, in which SQLite serves nobody else.
+ * Months walked for one page of many sites by status: few may have it, so a page may hold fewer rows than its limit, or none, and
+ * still have a next one. At 10,000 sites a month takes a thirtieth of a second, in which SQLite serves nobody else.
  */
 const monthsPerPageMax = 12;
 
@@ -41,10 +41,11 @@ export function reportStore(engine: Engine): ReportStore {
       const start = page.cursor === undefined ? undefined : await startOf(scope, page.cursor);
       const zones = await zonesAt(now);
       const walk = await monthsToWalk(scope, filter, zones, start?.month);
+      const monthsMax = filter.status === undefined || filter.siteId !== undefined ? walk.length : monthsPerPageMax;
       const rows: MonthRow[] = [];
       for (const [index, month] of walk.entries()) {
         if (rows.length > page.limit) break;
-        if (index === monthsPerPageMax) return { rows: rows.map(reportRowOf), nextCursor: encodeCursor([month]) };
+        if (index === monthsMax) return { rows: rows.map(reportRowOf), nextCursor: encodeCursor([month]) };
         // Others are served between two months; SQLite's queries hold the event loop.
         if (index > 0) await new Promise<void>((resolve) => afterThisTurn(resolve));
         const running = zonesWhere(zones, (current) => current === month);
