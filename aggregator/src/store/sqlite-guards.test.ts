@@ -10,10 +10,10 @@ import { openSqliteEngine, type SqliteEngine } from './sqlite-engine.ts';
 const hash = 'a'.repeat(64);
 const at = '2026-03-10T08:00:00.000Z';
 const invoice = (id: string, number: string, position: number, kind = 'invoice') =>
-  `INTO invoices (id, kind, state, number, position, seller_id, buyer_id, seller_name, buyer_name, agreement_id, month, currency,
-    net_minor, tax_rate_percent, tax_minor, gross_minor, refers_to_id, refers_to_number, created_at, finalised_at, due_on, missing_reports)
-  VALUES ('${id}', '${kind}', 'finalised', '${number}', ${position}, 'org_s', 'org_b', 'S', 'B', 'agr_1', '2026-01', 'EUR',
-    0, '0', 0, 0, ${kind === 'invoice' ? 'NULL' : `'inv_1'`}, NULL, '${at}', '${at}', NULL, 0)`;
+  `INTO invoices (id, kind, state, number, position, seller_id, buyer_id, seller_name, buyer_name, seller_address_lines,
+    seller_country, buyer_address_lines, buyer_country, agreement_id, month, currency, net_minor, tax_rate_percent, tax_minor, gross_minor,
+    refers_to_id, refers_to_number, created_at, finalised_at, due_on, missing_reports, missing_unbilled)
+  VALUES ('${id}', '${kind}', 'finalised', '${number}', ${position}, 'org_s', 'org_b', 'S', 'B', '[]', 'IT', '[]', 'IT', 'agr_1', '2026-01', 'EUR', 0, '0', 0, 0, ${kind === 'invoice' ? 'NULL' : `'inv_1'`}, NULL, '${at}', '${at}', NULL, 0, 0)`;
 const entry = (text: string) =>
   `INTO site_log (site_id, seq, at, kind, hash, received_at, text) VALUES ('site_1', 1, '${at}', 'note', '${hash}', '${at}', '${text}')`;
 const report = (agreeing: number) =>
@@ -63,7 +63,7 @@ describe('rows that never change on SQLite', () => {
   test('are not replaced by a draft that becomes final by UPDATE OR REPLACE, on a connection of the store', async () => {
     const prompt = atPrompt();
     prompt.exec(
-      `INSERT ${invoice('inv_2', 'INV-2', 2, 'credit-note').replace("'finalised', 'INV-2', 2", "'draft', NULL, NULL").replace(`'${at}', NULL, 0)`, 'NULL, NULL, 0)')}`,
+      `INSERT ${invoice('inv_2', 'INV-2', 2, 'credit-note').replace("'finalised', 'INV-2', 2", "'draft', NULL, NULL").replace(`'${at}', NULL, 0, 0)`, 'NULL, NULL, 0, 0)')}`,
     );
     prompt.close();
     const engine: SqliteEngine = openSqliteEngine(path);
