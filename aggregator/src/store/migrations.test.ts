@@ -1,7 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { CompiledQuery } from 'kysely';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type OpenedStore, pgliteStore, postgresMissing, postgresStore, sqliteStore } from './testing/store-engines.ts';
+import {
+  type OpenedStore,
+  openPostgres,
+  pgliteStore,
+  postgresMissing,
+  postgresStore,
+  sqliteStore,
+} from './testing/store-engines.ts';
 
 const missing = await postgresMissing();
 
@@ -49,6 +56,26 @@ describe.each([sqliteStore, pgliteStore, ...(missing === undefined ? [postgresSt
     });
   },
 );
+
+test.skipIf(missing !== undefined)('other schemas of a PostgreSQL may come and go while one is migrated', async () => {
+  const opened = await postgresStore.open();
+  await opened.store.migrate();
+  let isOver = false;
+  const others = Array.from({ length: 3 }, async () => {
+    while (!isOver) {
+      const other = await openPostgres();
+      await other.execute('CREATE TABLE passing (id serial PRIMARY KEY, a text, b text, c text)');
+      await other.dispose();
+    }
+  });
+  try {
+    for (let times = 0; times < 40; times++) await opened.store.migrate();
+  } finally {
+    isOver = true;
+    await Promise.all(others);
+    await opened.dispose();
+  }
+});
 
 test.skipIf(missing !== undefined)(
   'two programs that start at once on PostgreSQL migrate one after the other',

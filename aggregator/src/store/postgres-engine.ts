@@ -26,6 +26,7 @@ import {
 } from './engine.ts';
 import { migrateToLatest } from './migrations.ts';
 import type { PostgresConnection, RunQuery } from './postgres-connection.ts';
+import { ownSchemaOnly } from './postgres-own-schema.ts';
 import type { Tables } from './schema.ts';
 
 /** Two writers that met crosswise do not meet the same way again; five meetings are a fault. */
@@ -87,7 +88,7 @@ export function postgresEngine(connection: PostgresConnection): PostgresEngine {
       }
     },
     async migrate() {
-      const executing = new Kysely<Tables>({ dialect: connection.executingDialect() });
+      const executing = new Kysely<Tables>({ dialect: ownSchemaOnly(connection.executingDialect()) });
       try {
         const [database] = (
           await connection.query(
