@@ -45,7 +45,8 @@ describe.skipIf((await postgresMissing()) !== undefined)('the engine on PostgreS
       });
     await Promise.all([cross('a', 'b'), cross('b', 'a')]);
     expect(await values()).toEqual([2, 2]);
-    expect(attempts).toBe(3);
+    // Each looks for the deadlock by itself after a second: on a busy machine both may find it, and both run again.
+    expect([3, 4]).toContain(attempts);
   });
 
   test('undoes the whole batch when a later step misses its rows', async () => {
