@@ -1,7 +1,7 @@
 /**
  * `npm start`: the whole job on this machine. The first time it makes tenants and two months of life (first-run/), then it
  * starts the aggregator and two Site Managers as real processes, checks this machine in, closes last month, says where to
- * look, and runs until Ctrl-C. Again it keeps its data; `--fresh` starts over; `--port N` moves it.
+ * look, and runs until Ctrl-C. Again it keeps its data; `--fresh` starts over; `--port N` and `--data-folder PATH` move it.
  */
 import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -17,7 +17,7 @@ import { systemClock } from '@rollcall/shared/node/clock.ts';
 import { z } from 'zod';
 import { buildDashboard } from '../test/support/dashboard-build.ts';
 import { type Program, runProgram, startProgram, until } from '../test/support/program.ts';
-import { defaultPort, type Place, placeFor } from './first-run/place.ts';
+import { defaultDataFolder, defaultPort, type Place, placeFor } from './first-run/place.ts';
 import { sites as stories } from './first-run/story.ts';
 import { fetchDocuments, printSummary, signedIn } from './first-run/summary.ts';
 import { checkInThisMachine } from './first-run/this-machine.ts';
@@ -45,7 +45,7 @@ try {
 
 async function main(): Promise<void> {
   const options = readOptions();
-  const place = placeFor(options.port, stories.length);
+  const place = placeFor(options.dataFolder, options.port, stories.length);
   await portsAreFree(place);
   enoughDisk();
   if (options.fresh || !existsSync(place.madeFile)) rmSync(place.folder, { recursive: true, force: true });
@@ -72,19 +72,23 @@ async function main(): Promise<void> {
     );
 }
 
-function readOptions(): { fresh: boolean; port: number } {
+function readOptions(): { fresh: boolean; port: number; dataFolder: string } {
   try {
     const { values } = parseArgs({
-      options: { fresh: { type: 'boolean', default: false }, port: { type: 'string', default: String(defaultPort) } },
+      options: {
+        fresh: { type: 'boolean', default: false },
+        port: { type: 'string', default: String(defaultPort) },
+        'data-folder': { type: 'string', default: defaultDataFolder },
+      },
     });
     const port = Number(values.port);
     if (!Number.isInteger(port) || port < 1024 || port > 65_000)
       throw new TypeError(`--port takes a port from 1024 to 65000, not "${values.port}"`);
-    return { fresh: values.fresh, port };
+    return { fresh: values.fresh, port, dataFolder: values['data-folder'] };
   } catch (error) {
     throw new RollcallError(
       'OPTIONS_WRONG',
-      `${error instanceof Error ? error.message : String(error)}. npm start takes --fresh and --port N.`,
+      `${error instanceof Error ? error.message : String(error)}. npm start takes --fresh, --port N and --data-folder PATH.`,
       { retryable: false },
     );
   }

@@ -1,5 +1,5 @@
 /** Where `npm start` keeps everything, and on which ports its programs listen. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type Place = {
@@ -18,10 +18,12 @@ export type Place = {
 };
 
 export const defaultPort = 7400;
+/** Beside the sources, and not under version control. */
+export const defaultDataFolder = fileURLToPath(new URL('../../data/', import.meta.url));
 
 /** The local APIs take the ports after the aggregator's. */
-export function placeFor(port: number, siteCount: number): Place {
-  const folder = fileURLToPath(new URL('../../data/', import.meta.url));
+export function placeFor(dataFolder: string, port: number, siteCount: number): Place {
+  const folder = resolve(dataFolder);
   const sites = Array.from({ length: siteCount }, (_, index) => {
     const localApiPort = port + 1 + index;
     return {

@@ -38,8 +38,10 @@ const checkInHour = 6;
 const heartbeatSeconds = 300;
 /** Last contacts are for people to see; nobody looks on while months pass in seconds. */
 const contactIntervalMs = 6 * 3_600_000;
-/** Steps the clock moves by: sockets must have had their turn before the next heartbeat is due. */
-const stepMs = 120_000;
+/** Steps the clock moves by: an acknowledgement is waited for a minute, and must have had its turn before that is over. */
+const stepMs = 50_000;
+/** By which it moves while a site has lost its connection and waits to try again. */
+const retryStepMs = 1_000;
 /** Turns of the event loop a ping and its answer need within one process. */
 const turnsPerStep = 6;
 const syncTimeoutMs = 10_000;
@@ -117,8 +119,8 @@ export async function liveTwoMonths(
       while (clock.now() < instant) {
         clock.advance(Math.min(stepMs, msOfInstant(instant) - msOfInstant(clock.now())));
         for (let i = 0; i < turnsPerStep; i++) await turn();
+        await synchronised(living, clock);
       }
-      await synchronised(living);
     };
     const startMs = msOfInstant(start);
     const firstEnd = monthPeriod(months[0], zone).end;
@@ -244,8 +246,8 @@ async function keyArrived({ manager, story }: LivingSite): Promise<void> {
   }
 }
 
-/** Everything the sites wrote has been acknowledged. */
-async function synchronised(living: readonly LivingSite[]): Promise<void> {
+/** Everything the sites wrote has been acknowledged; the clock stands still meanwhile, but for a site that waits to connect again. */
+async function synchronised(living: readonly LivingSite[], clock: ManualClock): Promise<void> {
   const deadline = performance.now() + syncTimeoutMs;
   for (const { manager, story } of living)
     for (;;) {
@@ -253,7 +255,8 @@ async function synchronised(living: readonly LivingSite[]): Promise<void> {
       if (connected && ledger.acknowledgedSeq === ledger.seq) break;
       if (performance.now() > deadline)
         throw new Error(`${story.name} was not synchronised: ${JSON.stringify({ ledger, connected })}`);
-      await turn();
+      if (!connected) clock.advance(retryStepMs);
+      for (let i = 0; i < turnsPerStep; i++) await turn();
     }
 }
 

@@ -8,7 +8,11 @@ import { removeClockTraces, type WallClock } from './wall-clock.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Where each program begins. */
-const programFiles = { rollcall: 'aggregator/src/main.ts', 'rollcall-site': 'agent/src/main.ts' } as const;
+const programFiles = {
+  rollcall: 'aggregator/src/main.ts',
+  'rollcall-site': 'agent/src/main.ts',
+  'npm start': 'scripts/start.ts',
+} as const;
 
 /** Most output kept in memory for error messages, in characters. */
 const outputKeptMax = 200_000;
